@@ -1,0 +1,131 @@
+// Engine: the rules of durable execution as a state machine without I/O, threads or clocks.
+//
+// Events go in (requests of the doors, results of the database, the time); what to do comes out as a Batch to commit,
+// reads to run, and calls on sinks. Nothing is acknowledged before the Batch that holds it came back committed.
+//
+// Invariants
+//   - One owner: `executions_` has at most one entry for a workflow, and operations that carry another token are refused
+//     or fenced by the database.
+//   - Prefix: the operations of one execution are committed in the order they came, one step a batch; after one was
+//     refused, those behind it are refused too and the execution is evicted.
+//   - Every request gets exactly one answer on its sink, unless the sink's other end went away.
+//   - Bounded: sessions, operations and bytes in flight, waiters.
+//
+// Threads:  none of its own; EngineLoop serialises all calls under one lock.
+// Blocking: never.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "sidecar/engine/requests.h"
+#include "sidecar/engine/sink.h"
+#include "sidecar/model/batch.h"
+#include "sidecar/store/storage.h"
+
+namespace dbos::sidecar {
+
+struct EngineOptions {
+  absl::Duration ping_interval = absl::Milliseconds(400);
+  absl::Duration ping_timeout = absl::Seconds(10);
+  absl::Duration probe_interval = absl::Seconds(1);
+  // How long a process whose connection was lost, but which still lives, may take to come back.
+  absl::Duration reattach_grace = absl::Seconds(3);
+  // Processes that were attached when the previous sidecar of this state directory ended and still live. Their
+  // executions are left alone until they have come back or `reattach_grace` has passed.
+  std::vector<std::string> expected_incarnations;
+  std::size_t batch_operations_max = 512;
+  std::size_t batch_bytes_max = 4 << 20;
+  std::size_t session_operations_max = 4096;
+  std::size_t pending_bytes_max = 256 << 20;
+  std::size_t sessions_max = 256;
+  std::size_t waiters_max = 100'000;
+  std::int64_t replay_page_bytes = 256 << 10;
+};
+
+// A read the engine wants done; the answer comes back through ReadDone with the same request.
+struct FindClaimableRead {
+  ClaimFilter filter;
+};
+struct LoadReplayRead {
+  std::vector<ReplayRequest> requests;
+};
+struct ReadOutcomesRead {
+  std::vector<std::string> workflow_ids;
+};
+struct ProbeRead {
+  ProbeRequest request;
+};
+using ReadRequest = std::variant<FindClaimableRead, LoadReplayRead, ReadOutcomesRead, ProbeRead>;
+using ReadResult = std::variant<std::vector<std::string>, std::vector<Replay>, std::vector<WorkflowRecord>, Due>;
+
+enum class CloseCause { kProcessGone, kConnectionLost };
+
+struct EngineStatus {
+  bool database_available = false;
+  bool draining = false;
+  std::size_t sessions = 0;
+  std::size_t executions = 0;
+};
+
+class Engine {
+ public:
+  // `random_token` returns a fresh UUIDv4; `wall_ms` in Tick is Unix milliseconds.
+  using TokenSource = std::function<std::string()>;
+  Engine(EngineOptions options, TokenSource random_token);
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  // Sessions. Welcome is sent when the version is registered and every resumed execution has its verdict.
+  void OpenSession(SessionId id, std::shared_ptr<SessionSink> sink, HelloRequest hello);
+  void Register(SessionId id, std::vector<WorkflowDefinition> workflows);
+  void SetCredit(SessionId id, std::uint32_t executions);
+  void DrainSession(SessionId id);
+  void Heard(SessionId id);  // any frame, for liveness
+  void CloseSession(SessionId id, CloseCause cause);
+
+  // Operations. `session` is kNoSession for the unary door.
+  void StartWorkflow(SessionId session, std::shared_ptr<ReplySink> sink, std::uint64_t seq, StartRequest request);
+  void RecordStep(SessionId session, std::shared_ptr<ReplySink> sink, std::uint64_t seq, RecordStepRequest request);
+  void CompleteWorkflow(SessionId session, std::shared_ptr<ReplySink> sink, std::uint64_t seq,
+                        CompleteRequest request);
+  void AwaitWorkflow(SessionId session, std::shared_ptr<ReplySink> sink, std::uint64_t seq, AwaitRequest request);
+  // The caller no longer waits.
+  void AbandonAwait(const std::shared_ptr<ReplySink>& sink, std::uint64_t seq);
+  void CancelWorkflow(std::shared_ptr<ReplySink> sink, std::uint64_t seq, std::string workflow_id);
+  void ReleaseExecution(std::shared_ptr<ReplySink> sink, std::uint64_t seq, ExecutionRef execution);
+
+  // Stops dispatch and asks sessions to finish; after `finish_within` hands everything back and ends the sessions.
+  void Drain(absl::Duration finish_within);
+  bool Drained() const;
+
+  // Time. `now` is monotonic. NextWake is when Tick wants to be called at the latest.
+  void Tick(absl::Time now, std::int64_t wall_ms);
+  absl::Time NextWake() const;
+
+  // Database.
+  Batch TakeBatch();                 // empty when there is nothing to write
+  void Committed(Batch batch);       // the verdicts of a batch that came from TakeBatch
+  void DatabaseFailed(const absl::Status& status);  // a commit or read failed and will be tried again
+  std::vector<ReadRequest> TakeReads();
+  void ReadDone(const ReadRequest& request, ReadResult result);
+  void ReadFailed(const ReadRequest& request, const absl::Status& status);
+
+  // Sinks that were appended to since the last call; the caller flushes them without the lock.
+  std::vector<std::shared_ptr<ReplySink>> TakeDirtySinks();
+
+  EngineStatus status() const;
+
+ private:
+  class State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace dbos::sidecar

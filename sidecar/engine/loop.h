@@ -1,0 +1,51 @@
+// EngineLoop: runs an Engine on our own threads, and owns the group-commit writer.
+//
+// The writer thread drains the mailbox into the engine, takes the batch that came of it, commits it (blocking), and
+// feeds the verdicts back: while one batch commits the next one fills, and a lone caller pays one wake-up. When a commit
+// takes long, the second thread keeps the engine alive (pings, closings, refusals). Reader threads run reads.
+//
+// Threads:  Post and PostRead may be called from any thread, gRPC's included; they never block on the database.
+// Limits:   the mailbox is bounded by what the doors admit; reads by `reads_max`, beyond which PostRead returns false.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "sidecar/engine/engine.h"
+#include "sidecar/store/storage.h"
+
+namespace dbos::sidecar {
+
+class EngineLoop {
+ public:
+  struct Options {
+    std::size_t readers = 2;
+    std::size_t reads_max = 10'000;
+    absl::Duration slow_commit = absl::Milliseconds(5);
+    absl::Duration retry_delay_min = absl::Milliseconds(10);
+    absl::Duration retry_delay_max = absl::Seconds(1);
+  };
+  using StorageFactory = std::function<std::unique_ptr<Storage>()>;
+  using Event = absl::AnyInvocable<void(Engine&)>;
+  using Read = absl::AnyInvocable<void(Storage&)>;
+
+  // Storages connect lazily: a database that is away is an outage, not an error here.
+  EngineLoop(std::unique_ptr<Engine> engine, StorageFactory storage, Options options);
+  ~EngineLoop();  // stops all threads; what was not committed is dropped, unacknowledged
+
+  void Start();
+  void Post(Event event);
+  [[nodiscard]] bool PostRead(Read read);
+
+  // Waits until the engine is drained or the time is over. True: drained.
+  bool DrainAndWait(absl::Duration finish_within);
+  EngineStatus status();
+
+ private:
+  class Threads;
+  std::unique_ptr<Threads> threads_;
+};
+
+}  // namespace dbos::sidecar
