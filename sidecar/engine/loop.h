@@ -8,7 +8,6 @@
 // Limits:   the mailbox is bounded by what the doors admit; reads by `reads_max`, beyond which PostRead returns false.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <vector>
 
@@ -27,7 +26,6 @@ class EngineLoop {
     absl::Duration retry_delay_min = absl::Milliseconds(10);
     absl::Duration retry_delay_max = absl::Seconds(1);
   };
-  using StorageFactory = std::function<std::unique_ptr<Storage>()>;
   using Event = absl::AnyInvocable<void(Engine&)>;
   using Read = absl::AnyInvocable<void(Storage&)>;
 

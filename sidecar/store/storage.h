@@ -10,6 +10,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -98,5 +100,9 @@ class Storage {
   virtual absl::StatusOr<std::vector<StepRecord>> ListSteps(const std::string& workflow_id, std::int32_t after_step_id,
                                                             std::uint32_t limit) = 0;
 };
+
+// The writer commits batches on its own pinned connection; readers do everything else.
+enum class StorageRole { kWriter, kReader };
+using StorageFactory = std::function<std::unique_ptr<Storage>(StorageRole)>;
 
 }  // namespace dbos::sidecar
