@@ -1,0 +1,48 @@
+#!/usr/bin/env python3
+"""Every main() begins by switching off Abseil's mutex deadlock detector, which Debian ships switched on and aborting.
+
+Programs written against the public client only (dbos/dbos.h) are left alone: the client's runtime does it for them.
+"""
+import pathlib
+import re
+import sys
+
+import rule
+from rule import Planted
+
+MAIN = re.compile(r"^int main\([^)]*\)\s*(?:try\s*)?\{\s*([^;]*;)", re.MULTILINE)
+FIRST = "absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);"
+CLIENT_ONLY = re.compile(r"#include [<\"]dbos/(dbos|client|app)\.h[>\"]")
+OTHERS = re.compile(r"#include [<\"](absl|grpcpp|gtest|gmock|benchmark|sidecar|tests|dbos/v1)[/.]")
+READY_MADE = re.compile(r"(gtest|gmock|benchmark)_main")
+
+
+def check(root: pathlib.Path) -> list[str]:
+    found = []
+    for path in rule.files(root, rule.CPP):
+        text = (root / path).read_text(encoding="utf-8")
+        if CLIENT_ONLY.search(text) and not OTHERS.search(text):
+            continue
+        code = rule.code_only(text)
+        for main in MAIN.finditer(code):
+            if main[1].strip() != FIRST:
+                line = code.count("\n", 0, main.start()) + 1
+                found.append(f"{path}:{line}: the first line of main must be {FIRST}")
+    for path in rule.files(root, ("CMakeLists.txt",)):
+        for number, line in enumerate((root / path).read_text(encoding="utf-8").splitlines(), 1):
+            if READY_MADE.search(line):
+                found.append(f"{path}:{number}: a ready-made main does not begin with {FIRST}; write one")
+    return found
+
+
+GOOD = f"int main(int argc, char** argv) {{\n  {FIRST}\n  return argc;\n}}\n"
+PLANTED = [
+    Planted("sidecar/server/main.cc", GOOD, ""),
+    Planted("sidecar/server/main.cc", "int main() {\n  return Run();\n}\n", "main.cc:1: the first line of main"),
+    Planted("tests/a.cc", '#include "gtest/gtest.h"\nint main() {\n  Init();\n  ' + FIRST + "\n}\n", "a.cc:2:"),
+    Planted("clients/cpp/examples/a.cc", "#include <dbos/dbos.h>\nint main() {\n  return 0;\n}\n", ""),
+    Planted("tests/CMakeLists.txt", "target_link_libraries(t GTest::gmock_main)\n", "a ready-made main"),
+]
+
+if __name__ == "__main__":
+    sys.exit(rule.main(check, PLANTED))
