@@ -1,9 +1,9 @@
 #include "sidecar/base/ids.h"
 
-#include <unistd.h>
-
 #include <array>
 #include <cstdint>
+
+#include <unistd.h>
 
 #include "sidecar/base/check.h"
 

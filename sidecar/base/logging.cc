@@ -1,10 +1,10 @@
 #include "sidecar/base/logging.h"
 
+#include <memory>
+
+#include <nlohmann/json.hpp>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
-
-#include <memory>
-#include <nlohmann/json.hpp>
 
 namespace dbos::sidecar {
 namespace {
@@ -13,8 +13,8 @@ using Json = nlohmann::ordered_json;
 
 struct Logger {
   LogFormat format = LogFormat::kText;
-  std::shared_ptr<spdlog::logger> out = std::make_shared<spdlog::logger>(
-      "dbos-sidecar", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  std::shared_ptr<spdlog::logger> out =
+      std::make_shared<spdlog::logger>("dbos-sidecar", std::make_shared<spdlog::sinks::stderr_sink_mt>());
 
   Logger() { Apply(LogFormat::kText, LogLevel::kInfo); }
 
@@ -23,10 +23,14 @@ struct Logger {
 
 spdlog::level::level_enum SpdlogLevel(LogLevel level) {
   switch (level) {
-    case LogLevel::kDebug: return spdlog::level::debug;
-    case LogLevel::kInfo: return spdlog::level::info;
-    case LogLevel::kWarning: return spdlog::level::warn;
-    case LogLevel::kError: return spdlog::level::err;
+    case LogLevel::kDebug:
+      return spdlog::level::debug;
+    case LogLevel::kInfo:
+      return spdlog::level::info;
+    case LogLevel::kWarning:
+      return spdlog::level::warn;
+    case LogLevel::kError:
+      return spdlog::level::err;
   }
   return spdlog::level::info;
 }
@@ -45,11 +49,15 @@ Logger& Instance() {
   return logger;
 }
 
-std::string Quoted(const std::string& text) { return Json(text).dump(-1, ' ', false, Json::error_handler_t::replace); }
+std::string Quoted(const std::string& text) {
+  return Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
+}
 
 }  // namespace
 
-void ConfigureLogging(LogFormat format, LogLevel level) { Instance().Apply(format, level); }
+void ConfigureLogging(LogFormat format, LogLevel level) {
+  Instance().Apply(format, level);
+}
 
 void Log(LogLevel level, const std::string& message, std::initializer_list<LogField> fields) {
   Logger& logger = Instance();

@@ -7,8 +7,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
-#define RETURN_IF_ERROR(expression)                        \
-  do {                                                     \
+#define RETURN_IF_ERROR(expression)                                         \
+  do {                                                                      \
     if (absl::Status status_ = (expression); !status_.ok()) return status_; \
   } while (false)
 
@@ -23,6 +23,8 @@
 
 namespace dbos::sidecar {
 
-inline std::string Message(const absl::Status& status) { return std::string(status.message()); }
+inline std::string Message(const absl::Status& status) {
+  return std::string(status.message());
+}
 
 }  // namespace dbos::sidecar

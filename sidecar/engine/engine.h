@@ -4,7 +4,8 @@
 // reads to run, and calls on sinks. Nothing is acknowledged before the Batch that holds it came back committed.
 //
 // Invariants
-//   - One owner: `executions_` has at most one entry for a workflow, and operations that carry another token are refused
+//   - One owner: `executions_` has at most one entry for a workflow, and operations that carry another token are
+//   refused
 //     or fenced by the database.
 //   - Prefix: the operations of one execution are committed in the order they came, one step a batch; after one was
 //     refused, those behind it are refused too and the execution is evicted.
@@ -24,6 +25,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+
 #include "sidecar/engine/requests.h"
 #include "sidecar/engine/sink.h"
 #include "sidecar/model/batch.h"
@@ -46,7 +48,6 @@ struct EngineOptions {
   std::size_t pending_bytes_max = 256 << 20;
   std::size_t sessions_max = 256;
   std::size_t waiters_max = 100'000;
-  std::int64_t replay_page_bytes = 256 << 10;
 };
 
 // A read the engine wants done; the answer comes back through ReadDone with the same request.
@@ -55,6 +56,7 @@ struct FindClaimableRead {
 };
 struct LoadReplayRead {
   std::vector<ReplayRequest> requests;
+  std::vector<std::string> owner_tokens;  // one for each request: a page for an older execution is dropped
 };
 struct ReadOutcomesRead {
   std::vector<std::string> workflow_ids;
@@ -94,8 +96,7 @@ class Engine {
   // Operations. `session` is kNoSession for the unary door.
   void StartWorkflow(SessionId session, std::shared_ptr<ReplySink> sink, std::uint64_t seq, StartRequest request);
   void RecordStep(SessionId session, std::shared_ptr<ReplySink> sink, std::uint64_t seq, RecordStepRequest request);
-  void CompleteWorkflow(SessionId session, std::shared_ptr<ReplySink> sink, std::uint64_t seq,
-                        CompleteRequest request);
+  void CompleteWorkflow(SessionId session, std::shared_ptr<ReplySink> sink, std::uint64_t seq, CompleteRequest request);
   void AwaitWorkflow(SessionId session, std::shared_ptr<ReplySink> sink, std::uint64_t seq, AwaitRequest request);
   // The caller no longer waits.
   void AbandonAwait(const std::shared_ptr<ReplySink>& sink, std::uint64_t seq);
@@ -111,8 +112,8 @@ class Engine {
   absl::Time NextWake() const;
 
   // Database.
-  Batch TakeBatch();                 // empty when there is nothing to write
-  void Committed(Batch batch);       // the verdicts of a batch that came from TakeBatch
+  Batch TakeBatch();                                // empty when there is nothing to write
+  void Committed(Batch batch);                      // the verdicts of a batch that came from TakeBatch
   void DatabaseFailed(const absl::Status& status);  // a commit or read failed and will be tried again
   std::vector<ReadRequest> TakeReads();
   void ReadDone(const ReadRequest& request, ReadResult result);
@@ -123,8 +124,9 @@ class Engine {
 
   EngineStatus status() const;
 
+  class State;  // sidecar/engine/state.h
+
  private:
-  class State;
   std::unique_ptr<State> state_;
 };
 

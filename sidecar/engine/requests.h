@@ -31,7 +31,7 @@ struct HelloRequest {
 };
 
 struct StartRequest {
-  std::string workflow_id;   // empty: generated, or derived from the parent's step
+  std::string workflow_id;  // empty: generated, or derived from the parent's step
   std::string name;
   Payload input;
   std::string request_token;  // empty: minted

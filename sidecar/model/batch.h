@@ -32,11 +32,11 @@ struct StartOp {
   std::string workflow_id;
   std::string name;
   Payload input;
-  std::string creator_token;          // request id: becomes creator_xid, and owner_xid for kNow
-  Run run = Run::kNow;                // kNow: PENDING, attempts 1; kEnqueue: ENQUEUED on `queue_name`, attempts 0
-  std::string queue_name;             // only for kEnqueue
-  std::string application_version;    // empty: NULL, "whoever runs the latest version"
-  std::int64_t timeout_ms = 0;        // 0: none; kNow also sets the deadline
+  std::string creator_token;        // request id: becomes creator_xid, and owner_xid for kNow
+  Run run = Run::kNow;              // kNow: PENDING, attempts 1; kEnqueue: ENQUEUED on `queue_name`, attempts 0
+  std::string queue_name;           // only for kEnqueue
+  std::string application_version;  // empty: NULL, "whoever runs the latest version"
+  std::int64_t timeout_ms = 0;      // 0: none; kNow also sets the deadline
   std::optional<Parent> parent;
 
   // Verdict. An error means nothing was written for this operation:
@@ -45,10 +45,10 @@ struct StartOp {
   //   kStepMismatch / kStepAlreadyRecorded  about the parent's step
   //   kDatabaseError     this operation is poisoned; the others of the batch were written
   Error error;
-  bool created = false;               // the stored creator_xid is ours
+  bool created = false;  // the stored creator_xid is ours
   WorkflowStatus status = WorkflowStatus::kUnknown;
-  std::string owner_token;            // stored owner_xid when created (ours unless somebody took over)
-  std::int64_t deadline_ms = 0;       // stored deadline
+  std::string owner_token;       // stored owner_xid when created (ours unless somebody took over)
+  std::int64_t deadline_ms = 0;  // stored deadline
 };
 
 // Records one step, fenced by the owner token.
@@ -88,10 +88,10 @@ struct ClaimOp {
 
 // A live execution changes hands inside this sidecar: same row, new token, one attempt more.
 struct TakeOverOp {
-  ExecutionRef execution;   // token as it is now
+  ExecutionRef execution;  // token as it is now
   std::string new_token;
 
-  bool taken = false;       // verdict: false, the row was no longer ours
+  bool taken = false;  // verdict: false, the row was no longer ours
   std::int64_t recovery_attempts = 0;
 };
 
@@ -129,7 +129,7 @@ struct RecoverOp {
 struct RegisterVersionOp {
   std::string version_name;
 
-  Error error;                // kVersionConflict when the name belongs to another application
+  Error error;  // kVersionConflict when the name belongs to another application
 };
 
 // A locking read: what the database says about an execution that a reconnecting process claims to run.

@@ -1,0 +1,247 @@
+#include "sidecar/engine/loop.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <deque>
+#include <thread>
+#include <utility>
+
+#include "sidecar/base/logging.h"
+#include "sidecar/base/mutex.h"
+#include "sidecar/base/status.h"
+#include "sidecar/engine/read_pool.h"
+
+namespace dbos::sidecar {
+namespace {
+
+absl::Time Monotonic() {
+  return absl::UnixEpoch() + absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch());
+}
+
+std::int64_t WallMs() {
+  using std::chrono::milliseconds;
+  return std::chrono::duration_cast<milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+}  // namespace
+
+class EngineLoop::Threads {
+ public:
+  Threads(std::unique_ptr<Engine> engine, StorageFactory storage, Options options)
+      : options_(options), storage_(std::move(storage)), engine_(std::move(engine)) {}
+
+  ~Threads() { Stop(); }
+
+  void Start() {
+    readers_ = std::make_unique<ReadPool>(storage_, options_.readers, options_.reads_max);
+    writer_ = std::thread([this] { WriterMain(); });
+    keeper_ = std::thread([this] { KeeperMain(); });
+  }
+
+  void Post(Event event) {
+    bool wake_writer = false;
+    bool wake_keeper = false;
+    {
+      MutexLock lock(mailbox_mu_);
+      mailbox_.push_back(std::move(event));
+      wake_writer = writer_idle_;
+      wake_keeper = !writer_idle_ && CommitIsSlow();
+    }
+    if (wake_writer) writer_wake_.NotifyOne();
+    if (wake_keeper) keeper_wake_.NotifyOne();
+  }
+
+  bool PostRead(Read read) { return readers_->Post(std::move(read)); }
+
+  EngineStatus status() {
+    MutexLock lock(engine_mu_);
+    return engine_->status();
+  }
+
+  bool drained() {
+    MutexLock lock(engine_mu_);
+    return engine_->Drained();
+  }
+
+ private:
+  void WriterMain();
+  void KeeperMain();
+  void Stop();
+  void Round();                                 // events and time into the engine; reads and answers out
+  void Commit(Storage& storage, Batch& batch);  // until it succeeds or we stop
+  void WaitForWork();
+  void RunRead(ReadRequest request);
+  bool CommitIsSlow() const {
+    const std::int64_t started = commit_started_ns_.load(std::memory_order_relaxed);
+    return started != 0 && NowNs() - started > absl::ToInt64Nanoseconds(options_.slow_commit);
+  }
+  static std::int64_t NowNs() { return std::chrono::steady_clock::now().time_since_epoch().count(); }
+
+  // ---- constant after construction
+  const Options options_;
+  const StorageFactory storage_;
+
+  // ---- own locks
+  std::unique_ptr<ReadPool> readers_;
+  std::atomic<bool> stopping_{false};
+  std::atomic<std::int64_t> commit_started_ns_{0};  // 0: no commit under way
+
+  Mutex mailbox_mu_;
+  CondVar writer_wake_;
+  CondVar keeper_wake_;
+  CondVar retry_wake_;
+  std::vector<Event> mailbox_ ABSL_GUARDED_BY(mailbox_mu_);
+  bool writer_idle_ ABSL_GUARDED_BY(mailbox_mu_) = false;
+
+  Mutex engine_mu_;
+  std::unique_ptr<Engine> engine_ ABSL_GUARDED_BY(engine_mu_);
+
+  std::thread writer_;
+  std::thread keeper_;
+};
+
+void EngineLoop::Threads::Round() {
+  std::vector<ReadRequest> reads;
+  std::vector<std::shared_ptr<ReplySink>> dirty;
+  {
+    // Taken under the engine's lock: two threads that run rounds must not swap the order of events.
+    MutexLock lock(engine_mu_);
+    std::vector<Event> events;
+    {
+      MutexLock mailbox_lock(mailbox_mu_);
+      events.swap(mailbox_);
+    }
+    engine_->Tick(Monotonic(), WallMs());
+    for (Event& event : events) event(*engine_);
+    reads = engine_->TakeReads();
+    dirty = engine_->TakeDirtySinks();
+  }
+  for (ReadRequest& read : reads) RunRead(std::move(read));
+  for (const auto& sink : dirty) sink->Flush();
+}
+
+void EngineLoop::Threads::WriterMain() {
+  const std::unique_ptr<Storage> storage = storage_(StorageRole::kWriter);
+  while (!stopping_.load(std::memory_order_relaxed)) {
+    Round();
+    Batch batch;
+    {
+      MutexLock lock(engine_mu_);
+      batch = engine_->TakeBatch();
+    }
+    if (batch.empty()) {
+      WaitForWork();
+      continue;
+    }
+    Commit(*storage, batch);
+    if (stopping_.load(std::memory_order_relaxed)) return;
+    MutexLock lock(engine_mu_);
+    engine_->Committed(std::move(batch));
+  }
+}
+
+void EngineLoop::Threads::WaitForWork() {
+  absl::Time wake;
+  {
+    MutexLock lock(engine_mu_);
+    wake = engine_->NextWake();
+  }
+  MutexLock lock(mailbox_mu_);
+  const absl::Duration wait = wake - Monotonic();
+  if (!mailbox_.empty() || wait <= absl::ZeroDuration() || stopping_.load(std::memory_order_relaxed)) return;
+  writer_idle_ = true;
+  writer_wake_.WaitFor(mailbox_mu_, std::min(wait, absl::Seconds(1)));
+  writer_idle_ = false;
+}
+
+void EngineLoop::Threads::Commit(Storage& storage, Batch& batch) {
+  absl::Duration delay = options_.retry_delay_min;
+  commit_started_ns_.store(NowNs(), std::memory_order_relaxed);
+  for (int tries = 0; !stopping_.load(std::memory_order_relaxed); ++tries) {
+    const absl::Status status = storage.Commit(batch);
+    if (status.ok()) break;
+    if (tries == 0 || delay == options_.retry_delay_max) {
+      Log(LogLevel::kWarning, "commit failed, trying again", {{"error", Message(status)}});
+    }
+    {
+      MutexLock lock(engine_mu_);
+      engine_->DatabaseFailed(status);
+    }
+    MutexLock lock(mailbox_mu_);
+    if (!stopping_.load(std::memory_order_relaxed)) retry_wake_.WaitFor(mailbox_mu_, delay);
+    delay = std::min(delay * 2, options_.retry_delay_max);
+  }
+  commit_started_ns_.store(0, std::memory_order_relaxed);
+}
+
+// Keeps the engine alive while a commit takes long. Idle, it looks ten times a second.
+void EngineLoop::Threads::KeeperMain() {
+  while (!stopping_.load(std::memory_order_relaxed)) {
+    {
+      MutexLock lock(mailbox_mu_);
+      if (!stopping_.load(std::memory_order_relaxed)) keeper_wake_.WaitFor(mailbox_mu_, absl::Milliseconds(100));
+    }
+    if (CommitIsSlow()) Round();
+  }
+}
+
+void EngineLoop::Threads::RunRead(ReadRequest request) {
+  auto shared = std::make_shared<ReadRequest>(std::move(request));
+  const bool posted = readers_->Post([this, shared](Storage& storage) {
+    absl::StatusOr<ReadResult> result = ReadPool::Run(storage, *shared);
+    Post([shared, result = std::move(result)](Engine& engine) mutable {
+      if (result.ok()) {
+        engine.ReadDone(*shared, *std::move(result));
+      } else {
+        engine.ReadFailed(*shared, result.status());
+      }
+    });
+  });
+  if (posted) return;
+  Post([shared](Engine& engine) { engine.ReadFailed(*shared, absl::ResourceExhaustedError("too many reads wait")); });
+}
+
+void EngineLoop::Threads::Stop() {
+  {
+    MutexLock lock(mailbox_mu_);
+    stopping_.store(true);
+  }
+  writer_wake_.NotifyAll();
+  keeper_wake_.NotifyAll();
+  retry_wake_.NotifyAll();
+  if (writer_.joinable()) writer_.join();
+  if (keeper_.joinable()) keeper_.join();
+  readers_.reset();
+}
+
+EngineLoop::EngineLoop(std::unique_ptr<Engine> engine, StorageFactory storage, Options options)
+    : threads_(std::make_unique<Threads>(std::move(engine), std::move(storage), options)) {
+}
+
+EngineLoop::~EngineLoop() = default;
+
+void EngineLoop::Start() {
+  threads_->Start();
+}
+void EngineLoop::Post(Event event) {
+  threads_->Post(std::move(event));
+}
+bool EngineLoop::PostRead(Read read) {
+  return threads_->PostRead(std::move(read));
+}
+EngineStatus EngineLoop::status() {
+  return threads_->status();
+}
+
+bool EngineLoop::DrainAndWait(absl::Duration finish_within) {
+  threads_->Post([finish_within](Engine& engine) { engine.Drain(finish_within); });
+  const absl::Time give_up = Monotonic() + finish_within + absl::Seconds(2);
+  while (!threads_->drained()) {
+    if (Monotonic() > give_up) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  return true;
+}
+
+}  // namespace dbos::sidecar

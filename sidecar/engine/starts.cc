@@ -1,0 +1,94 @@
+// StartWorkflow: who runs it, what is inserted, and what the caller is told.
+#include "sidecar/engine/state.h"
+
+namespace dbos::sidecar {
+namespace {
+
+std::string ChildId(const StartOp::Parent& parent) {
+  return parent.execution.workflow_id + "-" + std::to_string(parent.step_id);
+}
+
+}  // namespace
+
+void Engine::StartWorkflow(SessionId session, std::shared_ptr<ReplySink> sink, std::uint64_t seq,
+                           StartRequest request) {
+  if (request.workflow_id.empty()) {
+    request.workflow_id = request.parent ? ChildId(*request.parent) : state_->random_token();
+  }
+  if (request.request_token.empty()) request.request_token = state_->random_token();
+  Caller caller{std::move(sink), seq, session};
+  if (!request.parent) {
+    state_->AddStart(std::move(caller), std::move(request));
+    return;
+  }
+  if (request.parent->completed_at_ms == 0) request.parent->completed_at_ms = state_->wall_ms;
+  if (request.parent->started_at_ms == 0) request.parent->started_at_ms = request.parent->completed_at_ms;
+  Execution* parent = state_->Admit(caller, request.parent->execution);
+  if (parent == nullptr) return;
+  const std::size_t bytes = request.input.data.size();
+  state_->Enqueue(*parent, Operation{std::move(caller), bytes, std::move(request)});
+}
+
+void Engine::State::AddStart(Caller caller, StartRequest request) {
+  if (caller.session == kNoSession && !database_available) {
+    Refuse(caller, Reason::kDatabaseUnavailable, "the database is not available: " + database_error);
+    return;
+  }
+  if (pending_bytes > options.pending_bytes_max) {
+    Refuse(caller, Reason::kInflightLimit, "too many bytes wait to be committed; send the start again later");
+    return;
+  }
+  const std::size_t bytes = request.input.data.size();
+  pending_bytes += bytes;
+  starts.push_back({std::move(caller), std::move(request), kNoSession, "", bytes});
+}
+
+void Engine::State::StartCommitted(PendingStart start, StartOp op) {
+  pending_bytes -= start.bytes;
+  const bool runs_now = op.error.ok() && op.created && op.status == WorkflowStatus::kPending;
+  if (!runs_now) {
+    if (Session* runner = FindSession(start.runner)) --runner->running;
+  }
+  if (!op.error.ok()) {
+    start.caller.sink->Refused(start.caller.seq, op.error);
+    Touch(start.caller.sink);
+    // The child's own conflict is the application's to record; what concerns the parent's execution ends it.
+    if (op.parent && op.error.reason != Reason::kWorkflowConflict) {
+      Evict(op.parent->execution.workflow_id, op.error);
+    }
+    return;
+  }
+  start.caller.sink->Started(start.caller.seq, {op.workflow_id, op.status, op.created});
+  Touch(start.caller.sink);
+  if (op.created && op.status == WorkflowStatus::kEnqueued) claim_wanted = true;
+  if (runs_now && start.runner != kNoSession) RunStarted(start, op);
+}
+
+// A row that is ours and PENDING under our own token has not run anywhere: dispatch it. The same start, sent again
+// after a sidecar restart, finds either that or an entry that is already here.
+void Engine::State::RunStarted(const PendingStart& start, StartOp& op) {
+  Session* runner = FindSession(start.runner);
+  const bool ours = op.status == WorkflowStatus::kPending && op.owner_token == op.creator_token;
+  auto [entry, inserted] = executions.try_emplace(op.workflow_id);
+  if (!ours || !inserted) {
+    if (inserted) executions.erase(entry);
+    if (runner != nullptr) --runner->running;
+    return;
+  }
+  Execution& execution = entry->second;
+  execution.ref = {op.workflow_id, op.owner_token};
+  execution.session = start.runner;
+  execution.name = op.name;
+  execution.application_version = op.application_version;
+  execution.recovery_attempts = 1;
+  execution.deadline_ms = op.deadline_ms;
+  if (op.parent) execution.parent_workflow_id = op.parent->execution.workflow_id;
+  if (runner == nullptr) {
+    execution.session = kNoSession;
+    Move(execution);
+    return;
+  }
+  Dispatch(execution, *runner, std::move(op.input), {}, true);
+}
+
+}  // namespace dbos::sidecar

@@ -1,0 +1,245 @@
+// The engine's tables, and what its files share. Private to sidecar/engine.
+//
+//   sessions.cc    who is attached: hello, credit, pings, closing
+//   starts.cc      StartWorkflow
+//   steps.cc       RecordStep, CompleteWorkflow: one execution's operations, in order
+//   claims.cc      ENQUEUED rows to executions; dispatch with replay
+//   recovery.cc    executions whose process or sidecar went away; cancel; drain
+//   waiters.cc     AwaitWorkflow
+//   batches.cc     what the next commit holds, and where its verdicts go
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "absl/time/time.h"
+
+#include "sidecar/engine/engine.h"
+
+namespace dbos::sidecar {
+
+// Who asked, and what the answer is called.
+struct Caller {
+  std::shared_ptr<ReplySink> sink;
+  std::uint64_t seq = 0;
+  SessionId session = kNoSession;
+};
+
+// A queued operation of one execution: a step, a child start (which is a step too), or the completion.
+struct Operation {
+  Caller caller;
+  std::size_t bytes = 0;
+  std::variant<StepRecord, StartRequest, Outcome> body;
+
+  bool is_completion() const { return std::holds_alternative<Outcome>(body); }
+};
+
+struct Execution {
+  enum class Phase {
+    kRunning,    // its process has it
+    kLoading,    // ours, waiting for its recorded steps before dispatch
+    kDetached,   // its connection was lost, the process lives: kept until `detached_until`
+    kMoving,     // to be taken over or handed back by the next batch, or in flight with one
+    kUntracked,  // not dispatched by this sidecar process: operations pass through to the database's fence
+  };
+
+  ExecutionRef ref;
+  Phase phase = Phase::kRunning;
+  SessionId session = kNoSession;
+  std::string name;
+  std::string application_version;
+  std::string parent_workflow_id;
+  std::int64_t recovery_attempts = 0;
+  std::int64_t deadline_ms = 0;
+  std::vector<Operation> queue;  // not yet in a batch, oldest first
+  bool in_batch = false;
+  bool ready = false;          // listed in State::ready
+  bool lost = false;           // its process went while a batch held it: move it when the verdict is in
+  std::uint32_t awaiting = 0;  // waits of the running code; while > 0 it uses no credit
+  absl::Time detached_until = absl::InfiniteFuture();
+};
+
+struct Session {
+  SessionId id = kNoSession;
+  std::shared_ptr<SessionSink> sink;
+  HelloRequest hello;
+  std::unordered_map<std::string, std::int64_t> workflows;  // name -> max recovery attempts
+  std::uint32_t credit = 0;
+  std::int64_t running = 0;  // executions that use credit; above `credit` after waits end together
+  bool welcomed = false;
+  bool draining = false;
+  absl::Time last_heard;
+  absl::Time last_ping;
+  std::uint64_t ping_nonce = 0;
+
+  bool CanTake(const std::string& name) const {
+    return welcomed && !draining && running < static_cast<std::int64_t>(credit) && workflows.contains(name);
+  }
+};
+
+struct PendingStart {
+  Caller caller;
+  StartRequest request;
+  SessionId runner = kNoSession;  // reserved credit there
+  std::string runner_version;
+  std::size_t bytes = 0;
+};
+
+struct Waiter {
+  Caller caller;
+  absl::Time deadline = absl::InfiniteFuture();
+  std::optional<ExecutionRef> execution;  // the execution that waits
+};
+
+// What the batch in flight is about: for each operation of the Batch, in the same order, who is to be told.
+struct StepOrigin {
+  Caller caller;
+  std::size_t bytes = 0;
+};
+struct ReleaseOrigin {
+  std::optional<Caller> caller;
+};
+struct InFlight {
+  bool active = false;
+  std::vector<StepOrigin> steps;
+  std::vector<StepOrigin> completions;
+  std::vector<PendingStart> starts;  // request.input has been moved into the op
+  std::vector<SessionId> versions;   // whose hello waits for it
+  std::vector<SessionId> adoptions;
+  std::vector<SessionId> hello_without_resume;
+  std::vector<ReleaseOrigin> hand_backs;
+  std::vector<Caller> cancels;
+};
+
+class Engine::State {
+ public:
+  State(EngineOptions options, TokenSource random_token);
+
+  // ---- answers
+  void Refuse(const Caller& caller, Reason reason, std::string message);
+  void Touch(const std::shared_ptr<ReplySink>& sink) { dirty.push_back(sink); }
+
+  // ---- sessions.cc
+  Session* FindSession(SessionId id);
+  // A session of this version that can run `name` now, `preferred` first; nullptr if there is none.
+  Session* PickSession(const std::string& name, const std::string& version, SessionId preferred);
+  void EndSession(SessionId id, Error why);  // Fatal, then as if it had closed
+  void LoseSession(SessionId id, CloseCause cause);
+  void PingSessions();
+  void VersionRegistered(SessionId id, const RegisterVersionOp& op);
+  void AdoptionsDecided(const InFlight& origins, std::vector<AdoptOp> ops);
+  ReattachVerdict Adopt(SessionId id, const AdoptOp& op);
+
+  // ---- steps.cc
+  Execution* Admit(const Caller& caller, const ExecutionRef& ref);
+  void Enqueue(Execution& execution, Operation operation);
+  void StepCommitted(const StepOrigin& origin, const StepOp& op);
+  void CompletionCommitted(const StepOrigin& origin, CompletionOp op);
+  // After a refusal: the queue is refused too and the execution is gone from here.
+  void Evict(const std::string& workflow_id, const Error& why);
+  void Forget(const std::string& workflow_id);
+
+  // ---- starts.cc
+  void AddStart(Caller caller, StartRequest request);
+  void StartCommitted(PendingStart start, StartOp op);
+  void RunStarted(const PendingStart& start, StartOp& op);
+
+  // ---- claims.cc
+  void MaybeClaim();
+  void ClaimableFound(const FindClaimableRead& read, std::vector<std::string> ids);
+  void Claimed(ClaimOp op);
+  void LoadReplay(const Execution& execution, std::int32_t after_step_id);
+  void ReplayLoaded(const LoadReplayRead& read, std::vector<Replay> replays);
+  void PageLoaded(Execution& execution, std::int32_t after_step_id, Replay replay);
+  void Dispatch(Execution& execution, Session& session, Payload input, std::vector<StepRecord> steps, bool complete);
+  void ReleaseCredit(Execution& execution);
+
+  // ---- recovery.cc
+  enum class AttemptCount { kCounted, kForgiven };
+  void Move(Execution& execution);  // to another session if one can take it, else back to the queue
+  void HandBack(Execution& execution, std::optional<Caller> caller, AttemptCount attempt);
+  void TakenOver(const TakeOverOp& op);
+  void HandedBack(const HandBackOp& op, const ReleaseOrigin& origin);
+  // Dead-letters the execution if it has used up its attempts. True: it did.
+  bool DeadLetterIfExhausted(Execution& execution, const Session& session);
+  void ProbeAnswered(Due due);
+  void CancelSeen(const std::string& workflow_id);
+  void AdvanceDrain();
+  void MoveDetached();
+
+  // ---- batches.cc
+  void ExecutionsCommitted(InFlight& origins, Batch& batch);
+  void GoOn(const std::string& workflow_id);
+
+  // ---- waiters.cc
+  // `outcome` may be null.
+  void Wake(const std::string& workflow_id, WorkflowStatus status, const Outcome* outcome);
+  void OutcomesRead(std::vector<WorkflowRecord> records);
+  void PollWaiters();
+  void ExpireWaiters();
+  bool RunsHere(const std::string& workflow_id) const;
+  void BeginWait(const ExecutionRef& ref);
+  void StopWaiting(const Waiter& waiter);
+  void DropWaiters(SessionId session);
+
+  // ---- constant after construction
+  const EngineOptions options;
+  const TokenSource random_token;
+
+  // ---- time
+  absl::Time now = absl::UnixEpoch();
+  std::int64_t wall_ms = 0;
+  absl::Time next_probe = absl::InfinitePast();
+  absl::Time next_detached = absl::InfiniteFuture();
+
+  // ---- who is attached and what runs
+  std::unordered_map<SessionId, Session> sessions;
+  std::unordered_map<std::string, Execution> executions;
+  std::size_t untracked = 0;
+  std::unordered_set<std::string> expected;  // incarnations the previous sidecar had attached
+  bool recover_wanted = true;
+  absl::Time recover_at = absl::InfinitePast();
+  bool draining = false;
+  absl::Time drain_until = absl::InfiniteFuture();
+
+  // ---- work for the next batch
+  std::deque<std::string> ready;  // executions with queued operations and none in a batch
+  std::deque<PendingStart> starts;
+  Batch control;             // everything else, already typed
+  InFlight control_origins;  // for `control`
+  std::size_t pending_bytes = 0;
+  InFlight in_flight;
+
+  // ---- claims and replay
+  bool claim_wanted = false;
+  std::unordered_set<std::string> claiming;  // versions with a claim under way
+  LoadReplayRead replays_to_load;
+  std::vector<ReadRequest> failed_replays;  // asked again with the next probe
+  std::vector<ReadRequest> reads;
+  std::int64_t probed_ms = 0;
+  bool probing = false;
+
+  // ---- waiters
+  std::unordered_map<std::string, std::vector<Waiter>> waiters;
+  std::size_t waiter_count = 0;
+  std::multimap<absl::Time, std::string> waiter_deadlines;  // entries may be stale
+  std::vector<std::string> outcomes_wanted;
+  bool reading_outcomes = false;
+
+  // ---- database
+  bool database_available = true;
+  std::string database_error;
+
+  std::vector<std::shared_ptr<ReplySink>> dirty;
+};
+
+}  // namespace dbos::sidecar

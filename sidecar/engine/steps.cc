@@ -1,0 +1,125 @@
+// RecordStep and CompleteWorkflow: the operations of one execution, in the order they came.
+#include <algorithm>
+
+#include "sidecar/base/check.h"
+#include "sidecar/engine/state.h"
+
+namespace dbos::sidecar {
+namespace {
+
+std::size_t Size(const std::optional<Outcome>& outcome) {
+  return outcome ? outcome->payload.data.size() : 0;
+}
+
+std::string Preceding(const Error& first) {
+  return "an earlier operation of this execution was refused: " + first.message;
+}
+
+}  // namespace
+
+void Engine::RecordStep(SessionId session, std::shared_ptr<ReplySink> sink, std::uint64_t seq,
+                        RecordStepRequest request) {
+  Caller caller{std::move(sink), seq, session};
+  Execution* execution = state_->Admit(caller, request.execution);
+  if (execution == nullptr) return;
+  if (request.step.completed_at_ms == 0) request.step.completed_at_ms = state_->wall_ms;
+  if (request.step.started_at_ms == 0) request.step.started_at_ms = request.step.completed_at_ms;
+  const std::size_t bytes = Size(request.step.outcome);
+  state_->Enqueue(*execution, Operation{std::move(caller), bytes, std::move(request.step)});
+}
+
+void Engine::CompleteWorkflow(SessionId session, std::shared_ptr<ReplySink> sink, std::uint64_t seq,
+                              CompleteRequest request) {
+  Caller caller{std::move(sink), seq, session};
+  Execution* execution = state_->Admit(caller, request.execution);
+  if (execution == nullptr) return;
+  const std::size_t bytes = request.outcome.payload.data.size();
+  state_->Enqueue(*execution, Operation{std::move(caller), bytes, std::move(request.outcome)});
+}
+
+// The entry that the operation belongs to, or nullptr after refusing it.
+Execution* Engine::State::Admit(const Caller& caller, const ExecutionRef& ref) {
+  if (caller.session == kNoSession && !database_available) {
+    Refuse(caller, Reason::kDatabaseUnavailable, "the database is not available: " + database_error);
+    return nullptr;
+  }
+  if (pending_bytes > options.pending_bytes_max) {
+    Refuse(caller, Reason::kInflightLimit, "too many bytes wait to be committed; send the operation again later");
+    return nullptr;
+  }
+  auto found = executions.find(ref.workflow_id);
+  if (found == executions.end()) {
+    found = executions.try_emplace(ref.workflow_id).first;
+    found->second.ref = ref;
+    found->second.phase = Execution::Phase::kUntracked;
+    found->second.session = caller.session;
+    ++untracked;
+  }
+  Execution& execution = found->second;
+  if (execution.ref.owner_token != ref.owner_token || execution.phase == Execution::Phase::kMoving) {
+    Refuse(caller, Reason::kFenced, "workflow " + ref.workflow_id + " is owned by another execution now");
+    return nullptr;
+  }
+  return &execution;
+}
+
+void Engine::State::Enqueue(Execution& execution, Operation operation) {
+  pending_bytes += operation.bytes;
+  execution.queue.push_back(std::move(operation));
+  if (execution.in_batch || execution.ready) return;
+  execution.ready = true;
+  ready.push_back(execution.ref.workflow_id);
+}
+
+void Engine::State::StepCommitted(const StepOrigin& origin, const StepOp& op) {
+  if (!op.error.ok()) {
+    origin.caller.sink->Refused(origin.caller.seq, op.error);
+    Touch(origin.caller.sink);
+    Evict(op.execution.workflow_id, op.error);
+    return;
+  }
+  origin.caller.sink->Acknowledged(origin.caller.seq);
+  Touch(origin.caller.sink);
+}
+
+void Engine::State::CompletionCommitted(const StepOrigin& origin, CompletionOp op) {
+  const std::string workflow_id = op.execution.workflow_id;
+  if (op.error.ok()) {
+    origin.caller.sink->Acknowledged(origin.caller.seq);
+    Touch(origin.caller.sink);
+    Wake(workflow_id, op.status, &op.outcome);
+    Evict(workflow_id, {Reason::kWorkflowTerminal, "the workflow has ended"});
+    return;
+  }
+  origin.caller.sink->Refused(origin.caller.seq, op.error);
+  Touch(origin.caller.sink);
+  if (op.error.reason == Reason::kWorkflowTerminal) Wake(workflow_id, op.status, op.stored ? &*op.stored : nullptr);
+  Evict(workflow_id, op.error);
+}
+
+void Engine::State::Evict(const std::string& workflow_id, const Error& why) {
+  auto found = executions.find(workflow_id);
+  if (found == executions.end()) return;
+  for (const Operation& operation : found->second.queue) {
+    Refuse(operation.caller, Reason::kPrecedingOperationFailed, Preceding(why));
+    pending_bytes -= operation.bytes;
+  }
+  found->second.queue.clear();
+  Forget(workflow_id);
+}
+
+void Engine::State::Forget(const std::string& workflow_id) {
+  auto found = executions.find(workflow_id);
+  if (found == executions.end()) return;
+  DBOS_CHECK(found->second.queue.empty());
+  if (found->second.phase == Execution::Phase::kUntracked) --untracked;
+  ReleaseCredit(found->second);
+  executions.erase(found);  // `ready` may still name it; TakeBatch skips what it does not find
+}
+
+void Engine::State::Refuse(const Caller& caller, Reason reason, std::string message) {
+  caller.sink->Refused(caller.seq, {reason, std::move(message)});
+  Touch(caller.sink);
+}
+
+}  // namespace dbos::sidecar
