@@ -28,16 +28,20 @@ PRIVATE = {
     "sidecar/db/sqlite/": ("sidecar/db/sqlite/", "sidecar/db/open", "sidecar/server/"),
 }
 
+# The one public header that knows protobuf, for users whose values are messages. No other header includes it.
+PROTOBUF_VALUES = "clients/cpp/include/dbos/protobuf.h"
+
 # A foreign header -> the only directories that may include it.
 OWNERS = [
     (r"grpcpp/|grpc/|grpc\+\+/", ["sidecar/rpc/", "clients/cpp/src/", "tests/"]),
-    (r"google/(protobuf|rpc)/|.*\.pb\.h$", ["sidecar/rpc/", "clients/cpp/src/", "tests/"]),
+    (r"google/(protobuf|rpc)/|.*\.pb\.h$", ["sidecar/rpc/", "clients/cpp/src/", PROTOBUF_VALUES, "tests/"]),
     (r"pqxx/|libpq-fe\.h|libpq/", ["sidecar/db/postgres/", "tests/"]),
     (r"SQLiteCpp/|sqlite3\.h", ["sidecar/db/sqlite/", "tests/"]),
     (r"spdlog/", ["sidecar/base/"]),
     (r"CLI/", ["sidecar/server/", "tests/"]),
     (r"yaml-cpp/", ["sidecar/server/"]),
     (r"absl/", ["sidecar/", "clients/cpp/src/", "tests/"]),
+    (r"dbos/protobuf\.h", ["clients/cpp/examples/", "tests/"]),
     (r"g(test|mock)/|benchmark/|tests/", ["tests/"]),
 ]
 
@@ -98,6 +102,8 @@ PLANTED = [
     Planted("sidecar/server/a.cc", '#include "tests/testing/fake_clock.h"\n', "only tests/"),
     Planted("clients/cpp/include/dbos/a.h", '#include "absl/strings/str_cat.h"\n', "may include it"),
     Planted("clients/cpp/include/dbos/a.h", '#include "dbos/v1/steps.pb.h"\n', "may include it"),
+    Planted("clients/cpp/include/dbos/dbos.h", '#include "dbos/protobuf.h"\n', "may include it"),
+    Planted(PROTOBUF_VALUES, "#include <google/protobuf/message.h>\n", ""),
     Planted("clients/cpp/include/dbos/a.h", '#include "dbos/error.h"\n#include <string>\n', ""),
     Planted("clients/cpp/src/a.cc", '#include "sidecar/base/mutex.h"\n', "clients/cpp/src may include only"),
 ]

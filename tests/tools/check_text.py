@@ -15,7 +15,7 @@ BANNED = [
      "a sleep in place of a condition; wait for what the test needs (tests/testing)"),
     (r"sidecar/(?!base/mutex\.h)", "code", re.compile(r"\babsl::(Mutex(Lock)?|CondVar)\b"),
      "ThreadSanitizer cannot see absl::Mutex; use base::Mutex"),
-    (r"", "code", re.compile(r"^\s*using namespace\b(?! (std|absl)::(chrono_)?literals)", re.MULTILINE),
+    (r"", "code", re.compile(r"^\s*using namespace\b(?! (std|absl)::(\w+::)?\w*literals;)", re.MULTILINE),
      "using namespace; name what you use"),
 ]
 # Polling a condition with a pause in between is what these files are for.
@@ -56,7 +56,7 @@ PLANTED = [
     Planted("tests/testing/eventually.cc", "std::this_thread::sleep_for(s);\n", ""),
     Planted("sidecar/a.cc", "absl::Mutex mu;\n", "use base::Mutex"),
     Planted("sidecar/a.cc", "using namespace std;\n", "using namespace"),
-    Planted("sidecar/a.cc", "using namespace std::literals;\n", ""),
+    Planted("sidecar/a.cc", "using namespace std::string_literals;\n", ""),
     Planted("sidecar/a.h", "#pragma once\nint a;\n", "a header is a contract"),
     Planted("sidecar/a.h", "// What a is.\nint a;\n", "no #pragma once"),
     Planted("sidecar/a.h", "// What a is.\n#pragma once\n\nint a;\n", ""),

@@ -1,0 +1,6 @@
+#!/bin/bash
+# AddressSanitizer and UndefinedBehaviorSanitizer: every test but the benchmarks and the package.
+source "$(dirname "${BASH_SOURCE[0]}")/stage.sh"
+build asan
+run_tests asan asan -LE '^(benchmarks|package)$'
+finish

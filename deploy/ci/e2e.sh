@@ -1,0 +1,6 @@
+#!/bin/bash
+# Real processes: killed, paused, cut off from their database, beside the official SDKs.
+source "$(dirname "${BASH_SOURCE[0]}")/stage.sh"
+build dev
+run_tests e2e dev -L '^e2e$'
+finish

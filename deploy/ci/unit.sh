@@ -1,0 +1,7 @@
+#!/bin/bash
+# Everything that runs inside one process, and the conformance suite over every database and both doors.
+source "$(dirname "${BASH_SOURCE[0]}")/stage.sh"
+build dev
+run_tests unit dev -L '^(testing|sidecar|clients)$'
+run_tests conformance dev -L '^conformance$'
+finish
