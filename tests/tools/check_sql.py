@@ -18,12 +18,14 @@ SQL = re.compile(
     r"(create|drop)\s+(or\s+replace\s+)?(unique\s+)?(table|index|schema|database|function|trigger|view)\s|"
     r"with\s+(recursive\s+)?\w+\s*(\([\w\s,]*\)\s*)?as\s|pragma\s+\w+\s*[=(;]|begin\s+(immediate|isolation|transaction)|"
     r"(listen|notify)\s+\w+;?\s*$)", re.IGNORECASE)
+# Depending on it is forbidden; a function may be pinned to the system schemas, so that nothing can hide behind it.
+SEARCH_PATH = re.compile(r"\bsearch_path\b(?!\s*=\s*pg_catalog, pg_temp\b)", re.IGNORECASE)
 BANNED = [
     (re.compile(r"::"), "a `::` cast; write CAST(x AS type)"),
     (re.compile(r"\bnow\s*\(\)", re.IGNORECASE), "now(); use the dialect's now_ms or a parameter"),
     (re.compile(r"\?"), "a `?` placeholder; write $1, $2, ..."),
     (re.compile(r"\bserial\b", re.IGNORECASE), "SERIAL; ids come from the caller"),
-    (re.compile(r"\bsearch_path\b", re.IGNORECASE), "search_path; use the schema prefix"),
+    (SEARCH_PATH, "search_path; use the schema prefix"),
 ]
 GLUE = re.compile(r"(StrCat|StrAppend|StrFormat|StrJoin|Substitute|format|append)\s*\($")
 
@@ -79,10 +81,10 @@ def check(root: pathlib.Path) -> list[str]:
         if str(path).startswith("sidecar/"):
             code = (root / path).read_text(encoding="utf-8")
             found += [f"{path}:{token.line}: search_path; use the schema prefix" for token in rule.tokens(code)
-                      if token.kind == "string" and "search_path" in token.text]
+                      if token.kind == "string" and SEARCH_PATH.search(token.text)]
     for path in rule.files(root, (".sql",), "migrations"):
         for number, line in enumerate((root / path).read_text(encoding="utf-8").splitlines(), 1):
-            if re.search(r"\bsearch_path\b", line.split("--")[0]):
+            if SEARCH_PATH.search(line.split("--")[0]):
                 found.append(f"{path}:{number}: search_path; use the schema prefix")
     return found
 
@@ -102,6 +104,7 @@ PLANTED = [
     Planted(STORE, 'auto q = absl::StrCat("SELECT a FROM ", table);\n', "glued"),
     Planted(STORE, 'auto q = absl::StrFormat("DELETE FROM t WHERE a = %d", Id(x));\n', "glued"),
     Planted("sidecar/db/postgres/a.cc", 'Set("SET search_path TO x");\n', "search_path"),
+    Planted("sidecar/db/dialect.cc", 'd.pin_search_path = "SET search_path = pg_catalog, pg_temp";\n', ""),
     Planted("migrations/0001_a.sql", "SET search_path = dbos;\n", "search_path"),
 ]
 

@@ -1,0 +1,51 @@
+#!/usr/bin/env python3
+"""What the documentation names exists, and what it shows runs.
+
+Every path in backquotes (`sidecar/engine/loop.h`, `migrations/`) is in the tree, every relative link leads somewhere,
+and every fenced block of README.md is of a kind that tests/e2e/readme_test.py executes.
+"""
+import pathlib
+import re
+import sys
+
+import rule
+from rule import Planted
+
+TOP = r"(?:clients|deploy|migrations|protos|sidecar|tests)"
+PATH = re.compile(rf"`(?:\./)?({TOP}/[\w./*-]*)(?:[ `])")
+LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#]+)")
+FENCE = re.compile(r"^```([^\n]*)\n.*?^```$", re.MULTILINE | re.DOTALL)
+EXECUTED = {"sh", "console", "cpp", "cmake", "yaml"}
+
+
+def exists(root: pathlib.Path, path: str) -> bool:
+    return any(root.glob(path.rstrip("/"))) if "*" in path else (root / path).exists()
+
+
+def check_page(root: pathlib.Path, path: pathlib.PurePosixPath) -> list[str]:
+    text = (root / path).read_text(encoding="utf-8")
+    prose = FENCE.sub("", text)
+    found = [f"{path}: names {name}, which does not exist" for name in PATH.findall(prose) if not exists(root, name)]
+    found += [f"{path}: links to {link}, which does not exist" for link in LINK.findall(prose)
+              if not (root / path.parent / link).exists()]
+    if str(path) == "README.md":
+        found += [f"{path}: a block of kind '{kind}' is not executed; use one of {', '.join(sorted(EXECUTED))}"
+                  for kind in FENCE.findall(text) if kind not in EXECUTED]
+    return found
+
+
+def check(root: pathlib.Path) -> list[str]:
+    return [line for path in rule.files(root, (".md",)) for line in check_page(root, path)]
+
+
+PLANTED = [
+    Planted("sidecar/README.md", "See `sidecar/gone.cc`.\n", "names sidecar/gone.cc"),
+    Planted("sidecar/README.md", "See `sidecar/README.md` and `./sidecar/*.md`.\n", ""),
+    Planted("README.md", "Run `./tests/run unit`.\n", "names tests/run"),
+    Planted("README.md", "[here](sidecar/x.md) and [there](https://example.org)\n", "links to sidecar/x.md"),
+    Planted("README.md", "```python\nprint()\n```\n", "a block of kind 'python' is not executed"),
+    Planted("README.md", "```sh\ntrue\n```\n", ""),
+]
+
+if __name__ == "__main__":
+    sys.exit(rule.main(check, PLANTED))
