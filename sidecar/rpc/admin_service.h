@@ -1,0 +1,26 @@
+// AdminService: what the sidecar is, and how to take it out of service.
+//
+// Threads:  gRPC's. Blocking: never.
+// Lifetime: outlives the server it is registered with.
+#pragma once
+
+#include "dbos/v1/admin.grpc.pb.h"
+
+#include "sidecar/rpc/context.h"
+
+namespace dbos::sidecar {
+
+class AdminService final : public v1::AdminService::CallbackService {
+ public:
+  explicit AdminService(RpcContext& context) : context_(context) {}
+
+  grpc::ServerUnaryReactor* GetInfo(grpc::CallbackServerContext* call, const v1::GetInfoRequest* request,
+                                    v1::GetInfoResponse* response) override;
+  grpc::ServerUnaryReactor* Drain(grpc::CallbackServerContext* call, const v1::DrainRequest* request,
+                                  v1::DrainResponse* response) override;
+
+ private:
+  RpcContext& context_;
+};
+
+}  // namespace dbos::sidecar

@@ -1,0 +1,94 @@
+#include "sidecar/rpc/grpc_server.h"
+
+#include <chrono>
+#include <utility>
+
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/grpcpp.h>
+#include <grpcpp/health_check_service_interface.h>
+
+#include "sidecar/rpc/admin_service.h"
+#include "sidecar/rpc/step_service.h"
+#include "sidecar/rpc/validate.h"
+#include "sidecar/rpc/workflow_service.h"
+
+namespace dbos::sidecar {
+
+class GrpcServer::Services {
+ public:
+  Services(EngineLoop& loop, SidecarInfo info, Attachments& attachments)
+      : context{loop, std::move(info), attachments}, steps(context), workflows(context), admin(context) {}
+
+  RpcContext context;
+  StepService steps;
+  WorkflowService workflows;
+  AdminService admin;
+  std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor;
+  std::unique_ptr<grpc::Server> server;  // last: its end waits for calls into the services
+};
+
+namespace {
+
+void SetArguments(grpc::ServerBuilder& builder) {
+  builder.SetMaxReceiveMessageSize(static_cast<int>(kMessageBytesMax));
+  builder.SetMaxSendMessageSize(static_cast<int>(kMessageBytesMax) * 2);
+  // A fixed window instead of bandwidth probing: the other end is on this machine.
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 1 << 20);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_FRAME_SIZE, 1 << 20);
+  builder.AddChannelArgument(GRPC_ARG_ENABLE_CHANNELZ, 0);
+  // Reflection is a synchronous service: one idle thread is enough for it.
+  builder.SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);
+  builder.SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, 1);
+  builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 2);
+}
+
+}  // namespace
+
+std::unique_ptr<GrpcServer> GrpcServer::Start(EngineLoop& loop, SidecarInfo info, Attachments& attachments,
+                                              Reflection reflection) {
+  grpc::EnableDefaultHealthCheckService(true);
+  // The plugin registry of gRPC is global to the process: initialising twice would register twice.
+  if (static bool initialised = false; reflection == Reflection::kOn && !std::exchange(initialised, true)) {
+    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  }
+  auto services = std::make_unique<Services>(loop, std::move(info), attachments);
+  grpc::ServerBuilder builder;
+  SetArguments(builder);
+  services->acceptor = builder.experimental().AddExternalConnectionAcceptor(
+      grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD, grpc::InsecureServerCredentials());
+  builder.RegisterService(&services->steps);
+  builder.RegisterService(&services->workflows);
+  builder.RegisterService(&services->admin);
+  services->server = builder.BuildAndStart();
+  if (services->server == nullptr) return nullptr;
+  auto self = std::unique_ptr<GrpcServer>(new GrpcServer(std::move(services)));
+  self->SetHealth({});
+  return self;
+}
+
+GrpcServer::GrpcServer(std::unique_ptr<Services> services) : services_(std::move(services)) {
+}
+
+GrpcServer::~GrpcServer() {
+  Shutdown(absl::ZeroDuration());
+}
+
+void GrpcServer::HandleConnection(int fd) {
+  grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters parameters;
+  parameters.fd = fd;
+  services_->acceptor->HandleNewConnection(&parameters);
+}
+
+void GrpcServer::SetHealth(const Health& health) {
+  grpc::HealthCheckServiceInterface* service = services_->server->GetHealthCheckService();
+  service->SetServingStatus("", true);
+  service->SetServingStatus("dbos.v1", health.database_reachable);
+  service->SetServingStatus("dbos.v1.StepService", health.accepting_sessions);
+}
+
+void GrpcServer::Shutdown(absl::Duration grace) {
+  services_->server->Shutdown(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(grace));
+}
+
+}  // namespace dbos::sidecar

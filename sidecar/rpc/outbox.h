@@ -1,0 +1,148 @@
+// Outbox: what waits to be written on one stream, and whose turn it is to touch the stream.
+//
+// gRPC allows one write at a time, nothing after Finish, and Finish once. The outbox decides under its lock what comes
+// next and hands that out exactly once; the caller then does it without the lock.
+//
+// Threads:  any. Blocking: never.
+// Limits:   a message is closed at about `message_bytes`; more than kOutboxBytesMax waiting, or one write that the
+// other
+//           end does not take for kWritePatience, means a client that stopped reading: the call is cancelled.
+// Memory:   messages are built on an arena of their own and dropped whole.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <deque>
+#include <memory>
+#include <utility>
+
+#include <google/protobuf/arena.h>
+#include <grpcpp/support/status.h>
+
+#include "sidecar/base/mutex.h"
+
+namespace dbos::sidecar {
+
+inline constexpr std::size_t kOutboxBytesMax = std::size_t{128} << 20;
+inline constexpr std::chrono::seconds kWritePatience{10};
+
+enum class StreamAction {
+  kNone,
+  kWrite,   // StartWrite(outbox.writing()), then Written() when it is done
+  kFinish,  // Finish(outbox.status())
+  kCancel,  // TryCancel(): the client does not read
+};
+
+template <typename Message>
+class Outbox {
+ public:
+  explicit Outbox(std::size_t message_bytes) : message_bytes_(message_bytes) {}
+
+  // Runs `add` on the message being filled, which will grow by about `bytes`. Ignored once the stream has ended.
+  template <typename Add>
+  void Append(std::size_t bytes, Add add) {
+    MutexLock lock(mu_);
+    if (ended_) return;
+    if (waiting_.empty() || waiting_.back()->bytes + bytes > message_bytes_) waiting_.push_back(NewBatch());
+    Batch& batch = *waiting_.back();
+    add(*batch.message);
+    batch.bytes += bytes;
+    bytes_ += bytes;
+  }
+
+  // Nothing is accepted any more; the stream finishes with `status` once everything before is written.
+  void End(grpc::Status status) {
+    MutexLock lock(mu_);
+    if (ended_) return;
+    ended_ = true;
+    status_ = std::move(status);
+  }
+
+  // The other end is gone: what waits is dropped.
+  void Abort() {
+    MutexLock lock(mu_);
+    ended_ = true;
+    waiting_.clear();
+    bytes_ = 0;
+  }
+
+  // What the caller has to do now. Each answer but kNone is given once.
+  StreamAction Next() {
+    MutexLock lock(mu_);
+    if (finished_) return StreamAction::kNone;
+    if (writing_) return IsStuck() ? StreamAction::kCancel : StreamAction::kNone;
+    if (!waiting_.empty()) {
+      writing_ = std::move(waiting_.front());
+      waiting_.pop_front();
+      write_started_ = Clock::now();
+      return StreamAction::kWrite;
+    }
+    if (!ended_) return StreamAction::kNone;
+    finished_ = true;
+    return StreamAction::kFinish;
+  }
+
+  void Written() {
+    MutexLock lock(mu_);
+    bytes_ -= std::min(bytes_, writing_->bytes);
+    spare_ = std::move(writing_);
+    spare_->Reset();
+  }
+
+  // Stable between kWrite and Written.
+  const Message* writing() {
+    MutexLock lock(mu_);
+    return writing_->message;
+  }
+
+  grpc::Status status() {
+    MutexLock lock(mu_);
+    return status_;
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  struct Batch {
+    static google::protobuf::ArenaOptions Options() {
+      google::protobuf::ArenaOptions options;
+      options.start_block_size = 1024;
+      return options;
+    }
+
+    google::protobuf::Arena arena{Options()};
+    Message* message = google::protobuf::Arena::CreateMessage<Message>(&arena);
+    std::size_t bytes = 0;
+
+    void Reset() {
+      arena.Reset();
+      message = google::protobuf::Arena::CreateMessage<Message>(&arena);
+      bytes = 0;
+    }
+  };
+
+  std::unique_ptr<Batch> NewBatch() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    return spare_ ? std::move(spare_) : std::make_unique<Batch>();
+  }
+
+  bool IsStuck() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    if (cancelled_) return false;
+    cancelled_ = bytes_ > kOutboxBytesMax || Clock::now() - write_started_ > kWritePatience;
+    return cancelled_;
+  }
+
+  const std::size_t message_bytes_;
+  Mutex mu_;
+  std::deque<std::unique_ptr<Batch>> waiting_ ABSL_GUARDED_BY(mu_);
+  std::unique_ptr<Batch> writing_ ABSL_GUARDED_BY(mu_);
+  std::unique_ptr<Batch> spare_ ABSL_GUARDED_BY(mu_);
+  std::size_t bytes_ ABSL_GUARDED_BY(mu_) = 0;
+  Clock::time_point write_started_ ABSL_GUARDED_BY(mu_);
+  bool ended_ ABSL_GUARDED_BY(mu_) = false;
+  bool finished_ ABSL_GUARDED_BY(mu_) = false;
+  bool cancelled_ ABSL_GUARDED_BY(mu_) = false;
+  grpc::Status status_ ABSL_GUARDED_BY(mu_) = grpc::Status(grpc::CANCELLED, "the stream ended");
+};
+
+}  // namespace dbos::sidecar
