@@ -167,11 +167,14 @@ void Composer::AddRecovery() {
   if (!state_.recover_wanted || state_.now < state_.recover_at) return;
   state_.recover_wanted = false;
   RecoverOp op;
-  for (const auto& [id, execution] : state_.executions) op.except_workflow_ids.push_back(id);
-  for (const AdoptOp& adoption : batch_.adoptions) op.except_workflow_ids.push_back(adoption.execution.workflow_id);
-  for (const StartOp& start : batch_.starts) op.except_workflow_ids.push_back(start.workflow_id);
+  for (const auto& [id, execution] : state_.executions) {
+    if (execution.phase != Execution::Phase::kUntracked) op.except.push_back(execution.ref);
+  }
+  // Also what this batch writes itself, for the case that it has to be committed again.
+  for (const AdoptOp& adoption : batch_.adoptions) op.except.push_back(adoption.execution);
+  for (const StartOp& start : batch_.starts) op.except.push_back({start.workflow_id, start.creator_token});
   for (const ClaimOp& claim : batch_.claims) {
-    op.except_workflow_ids.insert(op.except_workflow_ids.end(), claim.workflow_ids.begin(), claim.workflow_ids.end());
+    for (const std::string& id : claim.workflow_ids) op.except.push_back({id, claim.owner_token});
   }
   batch_.recoveries.push_back(std::move(op));
 }
@@ -248,10 +251,10 @@ void Engine::State::GoOn(const std::string& workflow_id) {
   Execution& execution = found->second;
   if (execution.lost) {
     Move(execution);
-  } else if (!execution.queue.empty()) {
+  } else if (!execution.queue.empty() && !execution.ready) {
     execution.ready = true;
     ready.push_back(workflow_id);
-  } else if (execution.phase == Execution::Phase::kUntracked) {
+  } else if (execution.queue.empty() && execution.phase == Execution::Phase::kUntracked) {
     Forget(workflow_id);
   }
 }

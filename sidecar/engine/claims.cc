@@ -62,7 +62,7 @@ void Engine::State::Claimed(ClaimOp op) {
   for (WorkflowRecord& row : op.claimed) {
     auto [entry, inserted] = executions.try_emplace(row.workflow_id);
     if (!inserted) {  // an operation of an older execution is passing through; it will be fenced
-      Evict(row.workflow_id, {Reason::kFenced, "the workflow was claimed anew"});
+      Evict(ExecutionRef(entry->second.ref), {Reason::kFenced, "the workflow was claimed anew"});
       entry = executions.try_emplace(row.workflow_id).first;
     }
     Execution& execution = entry->second;
@@ -115,7 +115,7 @@ void Engine::State::ReplayLoaded(const LoadReplayRead& read, std::vector<Replay>
     if (auto page = by_id.find(id); page != by_id.end()) {
       PageLoaded(found->second, read.requests[i].after_step_id, std::move(*page->second));
     } else {
-      Evict(id, {Reason::kWorkflowNotFound, "workflow " + id + " was deleted"});
+      Evict(ExecutionRef(found->second.ref), {Reason::kWorkflowNotFound, "workflow " + id + " was deleted"});
     }
   }
 }

@@ -77,8 +77,7 @@ bool Engine::State::DeadLetterIfExhausted(Execution& execution, const Session& s
   const std::int64_t allowed = limit == session.workflows.end() ? kDefaultMaxRecoveryAttempts : limit->second;
   if (execution.recovery_attempts <= allowed + 1) return false;
   control.dead_letters.push_back({execution.ref, false});
-  const std::string id = execution.ref.workflow_id;
-  Evict(id, {Reason::kAttemptsExceeded, "the workflow has used up its recovery attempts"});
+  Evict(ExecutionRef(execution.ref), {Reason::kAttemptsExceeded, "the workflow has used up its recovery attempts"});
   return true;
 }
 
@@ -117,7 +116,7 @@ void Engine::State::CancelSeen(const std::string& workflow_id) {
     session->sink->Cancelled(found->second.ref, "the workflow was cancelled");
     Touch(session->sink);
   }
-  Evict(workflow_id, {Reason::kWorkflowCancelled, "workflow " + workflow_id + " was cancelled"});
+  Evict(ExecutionRef(found->second.ref), {Reason::kWorkflowCancelled, "workflow " + workflow_id + " was cancelled"});
 }
 
 void Engine::State::ProbeAnswered(Due due) {

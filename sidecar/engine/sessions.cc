@@ -1,5 +1,6 @@
 // Sessions: who is attached, what they can run, how much they take, and whether they still live.
 #include <algorithm>
+#include <tuple>
 
 #include "sidecar/engine/state.h"
 
@@ -126,6 +127,10 @@ ReattachVerdict Engine::State::Adopt(SessionId id, const AdoptOp& op) {
     return IsTerminal(op.status) ? ReattachVerdict::kFinished : ReattachVerdict::kStale;
   }
   auto [entry, inserted] = executions.try_emplace(workflow_id);
+  if (!inserted && entry->second.ref.owner_token != op.execution.owner_token) {
+    Evict(ExecutionRef(entry->second.ref), {Reason::kFenced, "another execution owns the workflow now"});
+    std::tie(entry, inserted) = executions.try_emplace(workflow_id);
+  }
   Execution& execution = entry->second;
   if (!inserted && execution.phase == Execution::Phase::kMoving) return ReattachVerdict::kStale;
   if (!inserted && execution.phase == Execution::Phase::kUntracked) --untracked;

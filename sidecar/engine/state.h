@@ -144,8 +144,8 @@ class Engine::State {
   void Enqueue(Execution& execution, Operation operation);
   void StepCommitted(const StepOrigin& origin, const StepOp& op);
   void CompletionCommitted(const StepOrigin& origin, CompletionOp op);
-  // After a refusal: the queue is refused too and the execution is gone from here.
-  void Evict(const std::string& workflow_id, const Error& why);
+  // After a refusal: the queue is refused too and this execution, not a newer one of the workflow, is gone from here.
+  void Evict(const ExecutionRef& ref, const Error& why);
   void Forget(const std::string& workflow_id);
 
   // ---- starts.cc

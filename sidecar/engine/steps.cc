@@ -75,7 +75,7 @@ void Engine::State::StepCommitted(const StepOrigin& origin, const StepOp& op) {
   if (!op.error.ok()) {
     origin.caller.sink->Refused(origin.caller.seq, op.error);
     Touch(origin.caller.sink);
-    Evict(op.execution.workflow_id, op.error);
+    Evict(op.execution, op.error);
     return;
   }
   origin.caller.sink->Acknowledged(origin.caller.seq);
@@ -88,24 +88,31 @@ void Engine::State::CompletionCommitted(const StepOrigin& origin, CompletionOp o
     origin.caller.sink->Acknowledged(origin.caller.seq);
     Touch(origin.caller.sink);
     Wake(workflow_id, op.status, &op.outcome);
-    Evict(workflow_id, {Reason::kWorkflowTerminal, "the workflow has ended"});
+    Evict(op.execution, {Reason::kWorkflowTerminal, "the workflow has ended"});
+    return;
+  }
+  // Its step was there already under another time stamp: the condition on the stamp failed, the step did not.
+  auto found = executions.find(workflow_id);
+  if (op.error.reason == Reason::kPrecedingOperationFailed && op.after_step_id && found != executions.end() &&
+      found->second.ref.owner_token == op.execution.owner_token) {
+    Enqueue(found->second, Operation{origin.caller, origin.bytes, std::move(op.outcome)});
     return;
   }
   origin.caller.sink->Refused(origin.caller.seq, op.error);
   Touch(origin.caller.sink);
   if (op.error.reason == Reason::kWorkflowTerminal) Wake(workflow_id, op.status, op.stored ? &*op.stored : nullptr);
-  Evict(workflow_id, op.error);
+  Evict(op.execution, op.error);
 }
 
-void Engine::State::Evict(const std::string& workflow_id, const Error& why) {
-  auto found = executions.find(workflow_id);
-  if (found == executions.end()) return;
+void Engine::State::Evict(const ExecutionRef& ref, const Error& why) {
+  auto found = executions.find(ref.workflow_id);
+  if (found == executions.end() || found->second.ref.owner_token != ref.owner_token) return;
   for (const Operation& operation : found->second.queue) {
     Refuse(operation.caller, Reason::kPrecedingOperationFailed, Preceding(why));
     pending_bytes -= operation.bytes;
   }
   found->second.queue.clear();
-  Forget(workflow_id);
+  Forget(ref.workflow_id);
 }
 
 void Engine::State::Forget(const std::string& workflow_id) {

@@ -56,7 +56,8 @@ struct StepOp {
   ExecutionRef execution;
   StepRecord step;
 
-  // Verdict: kNone (durable, now or by our earlier try), kFenced, kWorkflowCancelled, kWorkflowTerminal,
+  // Verdict: kNone (durable, now or by our earlier try: the stored record has the same name, completion time and bytes,
+  // whatever became of the workflow since), kFenced, kWorkflowCancelled, kWorkflowTerminal,
   // kWorkflowNotFound, kStepMismatch, kStepAlreadyRecorded, kDatabaseError.
   Error error;
 };
@@ -119,9 +120,11 @@ struct ExpireOp {
   std::vector<std::string> expired;  // verdict
 };
 
-// At start-up: PENDING rows of this executor, except these executions, go back to the queue.
+// At start-up: PENDING rows of this executor go back to the queue, except those whose id AND owner token are listed: a
+// row under another token than the one we know is left over from an earlier life too. Runs before the starts and claims
+// of its batch.
 struct RecoverOp {
-  std::vector<std::string> except_workflow_ids;
+  std::vector<ExecutionRef> except;
 
   std::vector<std::string> recovered;  // verdict
 };

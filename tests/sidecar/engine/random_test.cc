@@ -1,0 +1,199 @@
+// Random sequences of what clients, processes and the database can do, checked against the promises. Prints its seed;
+// DBOS_TEST_SEED replays one.
+#include <cstdlib>
+#include <random>
+
+#include <gtest/gtest.h>
+
+#include "tests/sidecar/engine/harness.h"
+
+namespace dbos::sidecar {
+namespace {
+
+class World {
+ public:
+  explicit World(std::uint64_t seed) : random_(seed) {}
+
+  void Run(int events) {
+    for (int i = 0; i < events; ++i) Event();
+    // Calm: processes are there and finish what they are given.
+    for (int i = 0; i < 200 && !AllEnded(); ++i) {
+      if (sessions_.empty()) OpenOne();
+      FinishAll();
+      h_.Advance(absl::Seconds(4));
+      for (auto& [id, sink] : sessions_) h_.engine->Heard(id);
+    }
+    for (const auto& [id, stored] : h_.storage.rows) {
+      EXPECT_TRUE(IsTerminal(stored.row.status))
+          << id << " is " << ToString(stored.row.status) << ", owner " << stored.row.owner_token << ", version "
+          << stored.row.application_version << ", the engine holds " << h_.engine->status().executions;
+    }
+    Check();
+  }
+
+ private:
+  int Pick(int n) { return static_cast<int>(random_() % static_cast<std::uint64_t>(n)); }
+
+  void Event() {
+    switch (Pick(12)) {
+      case 0:
+        OpenOne();
+        break;
+      case 1:
+        CloseOne();
+        break;
+      case 2:
+        RestartSidecar();
+        break;
+      case 3:
+      case 4:
+        StartOne();
+        break;
+      case 5:
+      case 6:
+      case 7:
+        StepOne();
+        break;
+      case 8:
+        CompleteOne();
+        break;
+      case 9:
+        h_.lose_next_answer = true;
+        break;
+      case 10:
+        h_.Advance(absl::Milliseconds(Pick(700)));
+        break;
+      default:
+        h_.Round();
+        break;
+    }
+    for (auto& [id, sink] : sessions_) h_.engine->Heard(id);
+  }
+
+  void OpenOne() {
+    if (sessions_.size() >= 4) return;
+    const SessionId id = ++last_session_;
+    std::vector<ExecutionRef> resume;
+    for (const auto& [key, ref] : running_) {
+      if (Pick(2) == 0) resume.push_back(ref);
+    }
+    sessions_[id] = h_.Open(id, static_cast<std::uint32_t>(1 + Pick(4)), resume);
+    all_sinks_.push_back(sessions_[id]);
+    Collect();
+  }
+
+  void CloseOne() {
+    if (sessions_.empty()) return;
+    auto victim = std::next(sessions_.begin(), Pick(static_cast<int>(sessions_.size())));
+    h_.engine->CloseSession(victim->first, Pick(2) == 0 ? CloseCause::kProcessGone : CloseCause::kConnectionLost);
+    sessions_.erase(victim);
+  }
+
+  void RestartSidecar() {
+    if (Pick(4) != 0) return;
+    if (Pick(2) == 0) {  // dies after a commit, before its answers
+      Batch batch = h_.engine->TakeBatch();
+      ASSERT_TRUE(h_.storage.Commit(batch).ok());
+    }
+    sessions_.clear();
+    h_.Restart(Pick(2) == 0 ? std::vector<std::string>{} : std::vector<std::string>{"process-1"});
+  }
+
+  std::pair<SessionId, std::shared_ptr<RecordingSink>> Anybody() {
+    if (sessions_.empty() || Pick(4) == 0) {
+      all_sinks_.push_back(std::make_shared<RecordingSink>());
+      return {kNoSession, all_sinks_.back()};
+    }
+    return *std::next(sessions_.begin(), Pick(static_cast<int>(sessions_.size())));
+  }
+
+  void StartOne() {
+    auto [session, sink] = Anybody();
+    h_.Start(session, sink, ++seq_, "w" + std::to_string(Pick(12)));
+    Collect();
+  }
+
+  // Every token ever handed out may still be used by some zombie.
+  void StepOne() {
+    if (known_.empty()) return;
+    auto [session, sink] = Anybody();
+    const ExecutionRef ref = known_[static_cast<std::size_t>(Pick(static_cast<int>(known_.size())))];
+    // A free step id, as deterministic code would use: an offence is evicted on purpose and would stay PENDING.
+    const auto next = static_cast<std::int32_t>(h_.storage.rows.at(ref.workflow_id).steps.size());
+    h_.Step(session, sink, ++seq_, ref, next, "\"" + ref.owner_token + "\"");
+    if (Pick(2) == 0) h_.Settle();
+    Collect();
+  }
+
+  void CompleteOne() {
+    if (known_.empty()) return;
+    auto [session, sink] = Anybody();
+    const ExecutionRef ref = known_[static_cast<std::size_t>(Pick(static_cast<int>(known_.size())))];
+    h_.Complete(session, sink, ++seq_, ref, "\"" + ref.owner_token + "\"");
+    Collect();
+  }
+
+  void Collect() {
+    for (auto& sink : all_sinks_) {
+      for (auto& dispatch : sink->dispatched) {
+        known_.push_back(dispatch.execution);
+        running_[dispatch.execution.workflow_id] = dispatch.execution;
+      }
+      sink->dispatched.clear();
+    }
+    for (const auto& [id, stored] : h_.storage.rows) {
+      for (const auto& [step_id, step] : stored.steps) {
+        const std::string& bytes = step.outcome->payload.data;
+        auto [seen, first] = recorded_.try_emplace({id, step_id}, bytes);
+        EXPECT_EQ(seen->second, bytes) << "a recorded step changed";
+      }
+    }
+  }
+
+  void FinishAll() {
+    Collect();
+    auto [session, sink] = *sessions_.begin();
+    for (const auto& [id, ref] : running_) h_.Complete(session, sink, ++seq_, ref);
+    h_.Settle();
+    Collect();
+  }
+
+  bool AllEnded() {
+    for (const auto& [id, stored] : h_.storage.rows) {
+      if (!IsTerminal(stored.row.status)) return false;
+    }
+    return true;
+  }
+
+  void Check() {
+    for (const auto& [id, times] : h_.storage.completions) EXPECT_EQ(times, 1) << id << " ended more than once";
+    for (const auto& sink : all_sinks_) {
+      for (const auto& [seq, times] : sink->answers) EXPECT_EQ(times, 1) << "seq " << seq << " was answered twice";
+    }
+  }
+
+  std::mt19937_64 random_;
+  Harness h_;
+  std::map<SessionId, std::shared_ptr<RecordingSink>> sessions_;
+  std::vector<std::shared_ptr<RecordingSink>> all_sinks_;
+  std::vector<ExecutionRef> known_;
+  std::map<std::string, ExecutionRef> running_;
+  std::map<std::pair<std::string, std::int32_t>, std::string> recorded_;
+  SessionId last_session_ = 0;
+  std::uint64_t seq_ = 0;
+};
+
+TEST(RandomTest, EveryWorkflowEndsOnceAndEveryRequestIsAnsweredOnce) {
+  const char* given = std::getenv("DBOS_TEST_SEED");
+  const std::uint64_t first = given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device{}();
+  const int runs = given != nullptr ? 1 : 300;
+  for (int i = 0; i < runs; ++i) {
+    const std::uint64_t seed = first + static_cast<std::uint64_t>(i);
+    SCOPED_TRACE("DBOS_TEST_SEED=" + std::to_string(seed));
+    World(seed).Run(300);
+    if (HasFailure()) return;
+  }
+}
+
+}  // namespace
+}  // namespace dbos::sidecar
