@@ -1,0 +1,147 @@
+#include "sidecar/db/dialect.h"
+
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
+
+#include "sidecar/base/check.h"
+
+namespace dbos::sidecar {
+namespace {
+
+std::string QuoteIdentifier(const std::string& name) {
+  return absl::StrCat("\"", absl::StrReplaceAll(name, {{"\"", "\"\""}}), "\"");
+}
+
+std::string QuoteLiteral(const std::string& text) {
+  return absl::StrCat("'", absl::StrReplaceAll(text, {{"'", "''"}}), "'");
+}
+
+const char* TypeName(ColumnType type) {
+  switch (type) {
+    case ColumnType::kText:
+      return "text";
+    case ColumnType::kBigint:
+      return "bigint";
+    case ColumnType::kInt4:
+      return "int4";
+    case ColumnType::kBoolean:
+      return "boolean";
+  }
+  return "";
+}
+
+ColumnType ParseType(const std::string& name) {
+  for (const ColumnType type : {ColumnType::kText, ColumnType::kBigint, ColumnType::kInt4, ColumnType::kBoolean}) {
+    if (name == TypeName(type)) return type;
+  }
+  DBOS_CHECK(false);  // a parameter list names a type that no driver can bind
+  return ColumnType::kText;
+}
+
+// unnest(CAST($2 AS text[]), ...) AS i(workflow_id, ...)
+std::string ArrayRows(const std::vector<Column>& columns, std::size_t first) {
+  std::string arrays;
+  std::string names;
+  for (std::size_t n = 0; n < columns.size(); ++n) {
+    absl::StrAppend(&arrays, n == 0 ? "" : ", ", "CAST($", first + n, " AS ", TypeName(columns[n].type), "[])");
+    absl::StrAppend(&names, n == 0 ? "" : ", ", columns[n].name);
+  }
+  return absl::StrCat("unnest(", arrays, ") AS i(", names, ")");
+}
+
+// (SELECT $2 AS workflow_id, ...) AS i
+std::string SingleRow(const std::vector<Column>& columns, std::size_t first) {
+  std::string items;
+  for (std::size_t n = 0; n < columns.size(); ++n) {
+    absl::StrAppend(&items, n == 0 ? "" : ", ", "$", first + n, " AS ", columns[n].name);
+  }
+  return absl::StrCat("(SELECT ", items, ") AS i");
+}
+
+}  // namespace
+
+Dialect PostgresDialect(const std::string& schema) {
+  Dialect dialect;
+  dialect.migrations = "postgres";
+  dialect.schema = absl::StrCat(QuoteIdentifier(schema), ".");
+  dialect.now_ms = "CAST(EXTRACT(EPOCH FROM now()) * 1000 AS BIGINT)";
+  dialect.lock = "FOR NO KEY UPDATE OF s";
+  dialect.skip_locked = "FOR NO KEY UPDATE OF s SKIP LOCKED";
+  dialect.octet_length = "OCTET_LENGTH";
+  dialect.concurrently = "CONCURRENTLY";
+  dialect.pin_search_path = "SET search_path = pg_catalog, pg_temp";
+  dialect.schema_name = schema;
+  dialect.ledger_exists =
+      absl::StrCat("SELECT to_regclass(", QuoteLiteral(absl::StrCat(dialect.schema, "dbos_migrations")), ")");
+  dialect.migration_lock = Dialect::MigrationLock::kAdvisory;
+  // An answer means durable, whatever the role's default. The plans of the writer's statements are pinned to index
+  // look-ups: on stale statistics the planner otherwise takes a hash join and loses two thirds of the speed.
+  dialect.writer_settings =
+      "SET synchronous_commit = on; SET default_transaction_isolation = 'read committed'; SET jit = off; "
+      "SET plan_cache_mode = force_generic_plan; SET enable_hashjoin = off; SET enable_mergejoin = off; "
+      "SET enable_seqscan = off; SET idle_in_transaction_session_timeout = '60s'; SET lock_timeout = '10s'";
+  dialect.reader_settings =
+      "SET synchronous_commit = on; SET default_transaction_isolation = 'read committed'; SET jit = off; "
+      "SET idle_in_transaction_session_timeout = '60s'; SET statement_timeout = '30s'";
+  return dialect;
+}
+
+Dialect CockroachDialect(const std::string& schema) {
+  Dialect dialect = PostgresDialect(schema);
+  dialect.concurrently = "";  // index changes are online anyway
+  dialect.pin_search_path = "";
+  dialect.migration_lock = Dialect::MigrationLock::kNone;
+  // It has none of PostgreSQL's planner settings, and always commits durably.
+  dialect.writer_settings = "SET default_transaction_isolation = 'read committed'";
+  dialect.reader_settings = "SET statement_timeout = '30s'";
+  return dialect;
+}
+
+Dialect SqliteDialect() {
+  Dialect dialect;
+  dialect.migrations = "sqlite";
+  dialect.now_ms = "CAST((julianday('now') - 2440587.5) * 86400000.0 + 0.5 AS INTEGER)";
+  dialect.octet_length = "LENGTH";
+  dialect.rows = Dialect::Rows::kOneByOne;
+  dialect.ledger_exists = "SELECT MAX(name) FROM sqlite_master WHERE type = 'table' AND name = 'dbos_migrations'";
+  const std::string settings =
+      "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 5000";
+  dialect.writer_settings = settings;
+  dialect.reader_settings = settings;
+  return dialect;
+}
+
+std::vector<Column> ParseColumns(std::string_view list) {
+  std::vector<Column> columns;
+  const std::string text(list);
+  for (const auto piece : absl::StrSplit(text, ',', absl::SkipWhitespace())) {
+    const std::vector<std::string> words = absl::StrSplit(absl::StripAsciiWhitespace(piece), ' ', absl::SkipEmpty());
+    DBOS_CHECK(words.size() == 2);
+    columns.push_back({words[0], ParseType(words[1])});
+  }
+  return columns;
+}
+
+std::string ExpandSql(const Dialect& dialect, std::string_view sql) {
+  return absl::StrReplaceAll(std::string(sql), {{"{schema}", dialect.schema},
+                                                {"{now_ms}", dialect.now_ms},
+                                                {"{lock}", dialect.lock},
+                                                {"{skip_locked}", dialect.skip_locked},
+                                                {"{octet_length}", dialect.octet_length},
+                                                {"{concurrently}", dialect.concurrently},
+                                                {"{pin_search_path}", dialect.pin_search_path}});
+}
+
+std::string ExpandQuery(const Dialect& dialect, const Query& query) {
+  const std::size_t first = ParseColumns(query.args).size() + 1;
+  const std::vector<Column> columns = ParseColumns(query.rows);
+  const std::string rows =
+      dialect.rows == Dialect::Rows::kArrays ? ArrayRows(columns, first) : SingleRow(columns, first);
+  return absl::StrReplaceAll(ExpandSql(dialect, query.sql), {{"{rows}", rows}});
+}
+
+}  // namespace dbos::sidecar

@@ -1,0 +1,73 @@
+// Dialect: everything in which the databases differ, as data. Code never asks which database it talks to.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sidecar/db/query.h"
+
+namespace dbos::sidecar {
+
+struct Dialect {
+  // Whose migration files it takes: the middle part of their names.
+  std::string migrations;
+
+  // {schema}: quoted prefix of the DBOS tables. Written into every name because checkpoints ride inside transactions
+  // of others and poolers drop session settings, so search_path is no place for it. SQLite has no schemas.
+  std::string schema;
+
+  // {now_ms}: the database clock in Unix milliseconds. PostgreSQL's is the start of the transaction.
+  std::string now_ms;
+
+  // {lock}: ends a locking read of `s`. SQLite's writer owns the database already.
+  std::string lock;
+
+  // {skip_locked}: the same, passing over rows that another process holds.
+  std::string skip_locked;
+
+  // {octet_length}: bytes of a text without reading it. SQLite 3.40 only has characters, which serves as an estimate.
+  std::string octet_length;
+
+  // {concurrently}: builds an index without blocking writers; such a migration runs outside a transaction.
+  std::string concurrently;
+
+  // {pin_search_path}: keeps a caller's search_path out of our SQL functions. CockroachDB cannot say it.
+  std::string pin_search_path;
+
+  // Whether {rows} is one row of parameters at a time (SQLite has no arrays).
+  enum class Rows { kArrays, kOneByOne };
+  Rows rows = Rows::kArrays;
+
+  // The schema's name as a value, for catalog reads; empty where there are none.
+  std::string schema_name;
+
+  // The ledger of migrations: whether it exists (one row, one column, null or not).
+  std::string ledger_exists;
+
+  // Migrators take turns with an advisory lock where the database has one.
+  enum class MigrationLock { kAdvisory, kNone };
+  MigrationLock migration_lock = MigrationLock::kNone;
+
+  // Sent once to a fresh connection, by what it is for.
+  std::string writer_settings;
+  std::string reader_settings;
+};
+
+Dialect PostgresDialect(const std::string& schema);
+Dialect CockroachDialect(const std::string& schema);
+Dialect SqliteDialect();
+
+// A parameter list of a Query, taken apart.
+enum class ColumnType { kText, kBigint, kInt4, kBoolean };
+struct Column {
+  std::string name;
+  ColumnType type = ColumnType::kText;
+};
+std::vector<Column> ParseColumns(std::string_view list);
+
+// Replaces the placeholders; other braces stay as they are.
+std::string ExpandSql(const Dialect& dialect, std::string_view sql);
+std::string ExpandQuery(const Dialect& dialect, const Query& query);
+
+}  // namespace dbos::sidecar

@@ -1,0 +1,33 @@
+// Migrator: brings a database to the version of the DBOS system database that this program knows.
+//
+// An empty database gets the whole schema in one transaction; one at 99 or above gets the shared migrations it lacks,
+// each in one transaction with the version's change. An index change that must not block writers cannot run in a
+// transaction: the version follows it, and repeating it does no harm. So an interrupted migrator is resumed by running
+// another.
+//
+// Threads:  any; migrators of any number of processes may run at once, they take turns.
+// Blocking: until done, or 60 s for another migrator.
+// Errors:   FailedPrecondition  a version below 99 (made by an older SDK, whose private history we do not replay), or
+// tables
+//                               without a version; the message names the fix
+//           Unavailable         no connection, or another migrator does not finish
+#pragma once
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+#include "sidecar/db/connection.h"
+#include "sidecar/db/open.h"
+
+namespace dbos::sidecar {
+
+inline constexpr int kSchemaVersion = 123;
+
+// 0: there is no system database yet.
+absl::StatusOr<int> ReadSchemaVersion(const Dialect& dialect, Connection& connection);
+
+// Also creates the database itself where it is missing and the role may. Returns the version it has now:
+// kSchemaVersion, or a newer one that a newer SDK made, which we can run on.
+absl::StatusOr<int> Migrate(const Database& database);
+
+}  // namespace dbos::sidecar

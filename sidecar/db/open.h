@@ -1,0 +1,29 @@
+// Database: where a database URL leads, and how to open connections to it.
+//
+// URLs: postgresql://, postgres:// (as libpq has them), cockroachdb:// (the same, for CockroachDB),
+//       sqlite:///relative/path, sqlite:////absolute/path.
+// Threads: any; it is immutable.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+
+#include "sidecar/db/connection.h"
+#include "sidecar/db/dialect.h"
+
+namespace dbos::sidecar {
+
+struct Database {
+  Dialect dialect;
+  std::string sqlite_path;  // empty for the others
+  std::function<std::unique_ptr<Connection>(ConnectionRole)> connect;
+  std::function<absl::Status()> create_if_missing;  // the database itself, as far as this role may
+};
+
+// Opens nothing. InvalidArgument: the URL is not understood; the message names the forms, never the URL's password.
+absl::StatusOr<Database> OpenDatabase(const std::string& url, const std::string& schema);
+
+}  // namespace dbos::sidecar

@@ -1,0 +1,241 @@
+#include "sidecar/db/postgres/postgres_connection.h"
+
+#include <cerrno>
+#include <utility>
+
+#include <poll.h>
+
+#include "sidecar/base/check.h"
+#include "sidecar/base/status.h"
+#include "sidecar/db/postgres/binary_parameters.h"
+#include "sidecar/db/postgres/postgres_errors.h"
+
+namespace dbos::sidecar {
+namespace {
+
+constexpr Query kBegin = {.name = "begin", .args = "", .rows = "", .sql = "BEGIN"};
+constexpr Query kCommit = {.name = "commit", .args = "", .rows = "", .sql = "COMMIT"};
+
+Result ToResult(const PGresult* from) {
+  Result result;
+  const int columns = PQnfields(from);
+  result.set_columns(static_cast<std::size_t>(columns));
+  for (int row = 0; row < PQntuples(from); ++row) {
+    for (int column = 0; column < columns; ++column) {
+      if (PQgetisnull(from, row, column) != 0) {
+        result.AddNull();
+      } else {
+        result.AddText({PQgetvalue(from, row, column), static_cast<std::size_t>(PQgetlength(from, row, column))});
+      }
+    }
+  }
+  return result;
+}
+
+// The parameters of one execution, kept alive while libpq copies them.
+struct Parameters {
+  std::vector<std::string> bytes;
+  std::vector<const char*> values;
+  std::vector<int> lengths;
+  std::vector<int> formats;
+
+  void Finish(const std::vector<bool>& nulls) {
+    for (std::size_t n = 0; n < bytes.size(); ++n) {
+      values.push_back(nulls[n] ? nullptr : bytes[n].data());
+      lengths.push_back(static_cast<int>(bytes[n].size()));
+      formats.push_back(1);
+    }
+  }
+};
+
+Parameters Encode(const Statement& statement, const std::vector<Column>& args, const std::vector<Column>& rows) {
+  DBOS_CHECK(statement.args().size() == args.size());
+  DBOS_CHECK(statement.values().size() == statement.row_count() * rows.size());
+  Parameters parameters;
+  std::vector<bool> nulls;
+  for (std::size_t n = 0; n < args.size(); ++n) {
+    nulls.push_back(std::holds_alternative<std::monostate>(statement.args()[n]));
+    parameters.bytes.emplace_back();
+    if (!nulls.back()) AppendBinary(args[n].type, statement.args()[n], parameters.bytes.back());
+  }
+  for (std::size_t n = 0; n < rows.size(); ++n) {
+    nulls.push_back(false);
+    parameters.bytes.push_back(BinaryArray(rows[n].type, {statement.values(), n, rows.size()}));
+  }
+  parameters.Finish(nulls);
+  return parameters;
+}
+
+}  // namespace
+
+std::unique_ptr<Connection> OpenPostgresConnection(const PostgresParameters& parameters, const Dialect& dialect,
+                                                   ConnectionRole role) {
+  return std::make_unique<PostgresConnection>(parameters, dialect, role);
+}
+
+absl::Status PostgresConnection::Connect() {
+  if (connection_ != nullptr) return absl::OkStatus();
+  std::vector<const char*> keywords;
+  std::vector<const char*> values;
+  for (const auto& [keyword, value] : parameters_.values) {
+    keywords.push_back(keyword.c_str());
+    values.push_back(value.c_str());
+  }
+  keywords.push_back(nullptr);
+  values.push_back(nullptr);
+  prepared_.clear();
+  connection_.reset(PQconnectdbParams(keywords.data(), values.data(), 0));
+  if (PQstatus(connection_.get()) != CONNECTION_OK) return Lost();
+  PQsetNoticeProcessor(
+      connection_.get(), [](void*, const char*) {}, nullptr);
+  return ApplySettings();
+}
+
+absl::Status PostgresConnection::ApplySettings() {
+  if (role_ == ConnectionRole::kMigration) return absl::OkStatus();
+  const std::string& settings = role_ == ConnectionRole::kWriter ? dialect_.writer_settings : dialect_.reader_settings;
+  const ResultPointer result(PQexec(connection_.get(), settings.c_str()));
+  if (PQresultStatus(result.get()) == PGRES_COMMAND_OK) return absl::OkStatus();
+  const absl::Status error = ErrorOf(result.get());
+  connection_.reset();
+  return error;
+}
+
+absl::StatusOr<std::vector<Result>> PostgresConnection::RunBatch(std::span<const Statement> statements) {
+  ASSIGN_OR_RETURN(std::vector<Result> results, RunPipeline(statements, Unit::kTransaction));
+  results.pop_back();  // COMMIT's
+  results.erase(results.begin());
+  return results;
+}
+
+absl::StatusOr<Result> PostgresConnection::Execute(const Statement& statement) {
+  ASSIGN_OR_RETURN(std::vector<Result> results, RunPipeline({&statement, 1}, Unit::kStatement));
+  return std::move(results.front());
+}
+
+absl::StatusOr<Result> PostgresConnection::RunScript(const std::string& sql) {
+  RETURN_IF_ERROR(Connect());
+  const ResultPointer result(PQexec(connection_.get(), sql.c_str()));
+  const ExecStatusType status = PQresultStatus(result.get());
+  if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_EMPTY_QUERY) {
+    return ToResult(result.get());
+  }
+  const absl::Status error = ErrorOf(result.get());
+  RollBackIfOpen();
+  return error;
+}
+
+absl::StatusOr<std::vector<Result>> PostgresConnection::RunPipeline(std::span<const Statement> statements, Unit unit) {
+  RETURN_IF_ERROR(Connect());
+  expected_.clear();
+  PQsetnonblocking(connection_.get(), 1);
+  PQenterPipelineMode(connection_.get());
+  if (unit == Unit::kTransaction) RETURN_IF_ERROR(Send(Statement(kBegin)));
+  for (const Statement& statement : statements) RETURN_IF_ERROR(Send(statement));
+  if (unit == Unit::kTransaction) RETURN_IF_ERROR(Send(Statement(kCommit)));
+  if (PQpipelineSync(connection_.get()) != 1) return Lost();
+  absl::StatusOr<std::vector<Result>> results = ReceiveAll();
+  if (connection_ == nullptr) return results;
+  if (PQexitPipelineMode(connection_.get()) != 1) return Lost();
+  if (!results.ok()) RollBackIfOpen();
+  return results;
+}
+
+PostgresConnection::Prepared& PostgresConnection::Look(const Query& query) {
+  const auto found = prepared_.find(&query);
+  if (found != prepared_.end()) return found->second;
+  Prepared prepared;
+  prepared.sql = ExpandQuery(dialect_, query);
+  prepared.args = ParseColumns(query.args);
+  prepared.rows = ParseColumns(query.rows);
+  return prepared_.emplace(&query, std::move(prepared)).first->second;
+}
+
+absl::Status PostgresConnection::Send(const Statement& statement) {
+  Prepared& prepared = Look(statement.query());
+  if (!prepared.on_server) RETURN_IF_ERROR(Prepare(statement.query(), prepared));
+  const Parameters parameters = Encode(statement, prepared.args, prepared.rows);
+  const int sent =
+      PQsendQueryPrepared(connection_.get(), statement.query().name, static_cast<int>(parameters.values.size()),
+                          parameters.values.data(), parameters.lengths.data(), parameters.formats.data(), 0);
+  if (sent != 1) return Lost();
+  expected_.push_back({Expected::Kind::kStatement, &prepared});
+  return absl::OkStatus();
+}
+
+// The statement's name is free on the server, or an earlier message of this pipeline prepares it.
+absl::Status PostgresConnection::Prepare(const Query& query, Prepared& prepared) {
+  for (const Expected& earlier : expected_) {
+    if (earlier.kind == Expected::Kind::kPrepare && earlier.prepared == &prepared) return absl::OkStatus();
+  }
+  std::vector<Oid> types;
+  for (const Column& column : prepared.args) types.push_back(TypeOid(column.type));
+  for (const Column& column : prepared.rows) types.push_back(ArrayTypeOid(column.type));
+  const int sent =
+      PQsendPrepare(connection_.get(), query.name, prepared.sql.c_str(), static_cast<int>(types.size()), types.data());
+  if (sent != 1) return Lost();
+  expected_.push_back({Expected::Kind::kPrepare, &prepared});
+  return absl::OkStatus();
+}
+
+// Reads the answers to everything in `expected_` and the end of the pipeline. The first error is the one that counts:
+// the server skips what follows it.
+absl::StatusOr<std::vector<Result>> PostgresConnection::ReceiveAll() {
+  std::vector<Result> results;
+  absl::Status error;
+  for (const Expected& expected : expected_) {
+    ASSIGN_OR_RETURN(const ResultPointer result, Receive());
+    const ExecStatusType status = PQresultStatus(result.get());
+    if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK) {
+      if (expected.kind == Expected::Kind::kPrepare) expected.prepared->on_server = true;
+      if (expected.kind == Expected::Kind::kStatement) results.push_back(ToResult(result.get()));
+    } else if (status != PGRES_PIPELINE_ABORTED && error.ok()) {
+      error = ErrorOf(result.get());
+      if (connection_ == nullptr) return error;
+    }
+    ASSIGN_OR_RETURN(const ResultPointer separator, Receive());
+    if (separator != nullptr) return Lost();
+  }
+  ASSIGN_OR_RETURN(const ResultPointer end, Receive());
+  // The COMMIT itself can fail after all statements went well, and then its error came above.
+  if (PQresultStatus(end.get()) != PGRES_PIPELINE_SYNC) return Lost();
+  if (!error.ok()) return error;
+  return results;
+}
+
+// The next result, or null where one command's results end. Goes on sending meanwhile: if both sides only wrote, each
+// would wait for the other to read.
+absl::StatusOr<PostgresConnection::ResultPointer> PostgresConnection::Receive() {
+  while (true) {
+    const int unsent = PQflush(connection_.get());
+    if (unsent < 0) return Lost();
+    if (PQisBusy(connection_.get()) == 0) return ResultPointer(PQgetResult(connection_.get()));
+    pollfd wait = {.fd = PQsocket(connection_.get()), .events = POLLIN, .revents = 0};
+    if (unsent > 0) wait.events = POLLIN | POLLOUT;
+    if (poll(&wait, 1, -1) < 0 && errno != EINTR) return Lost();
+    if (PQconsumeInput(connection_.get()) != 1) return Lost();
+  }
+}
+
+absl::Status PostgresConnection::ErrorOf(const PGresult* result) {
+  const char* sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+  if (sqlstate == nullptr) return Lost();
+  const char* message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+  const absl::Status error = PostgresError(sqlstate, message == nullptr ? "" : message);
+  if (NeedsReconnect(sqlstate)) connection_.reset();
+  return error;
+}
+
+absl::Status PostgresConnection::Lost() {
+  const absl::Status error = PostgresError("", PQerrorMessage(connection_.get()));
+  connection_.reset();
+  return error;
+}
+
+void PostgresConnection::RollBackIfOpen() {
+  if (connection_ == nullptr || PQtransactionStatus(connection_.get()) == PQTRANS_IDLE) return;
+  const ResultPointer result(PQexec(connection_.get(), "ROLLBACK"));
+  if (PQresultStatus(result.get()) != PGRES_COMMAND_OK) connection_.reset();
+}
+
+}  // namespace dbos::sidecar

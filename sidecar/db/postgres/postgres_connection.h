@@ -1,0 +1,76 @@
+// Connection to PostgreSQL over libpq in pipeline mode: statements are prepared once per session and parameters travel
+// in binary. libpq and not libpqxx, whose 6.4 cannot send parameters through a pipeline.
+//
+// Threads, blocking, errors: as Connection says.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include <libpq-fe.h>
+
+#include "sidecar/db/connection.h"
+#include "sidecar/db/dialect.h"
+#include "sidecar/db/postgres/postgres_database.h"
+
+namespace dbos::sidecar {
+
+class PostgresConnection : public Connection {
+ public:
+  PostgresConnection(PostgresParameters parameters, Dialect dialect, ConnectionRole role)
+      : parameters_(std::move(parameters)), dialect_(std::move(dialect)), role_(role) {}
+
+  absl::StatusOr<std::vector<Result>> RunBatch(std::span<const Statement> statements) override;
+  absl::StatusOr<Result> Execute(const Statement& statement) override;
+  absl::StatusOr<Result> RunScript(const std::string& sql) override;
+
+ private:
+  struct CloseConnection {
+    void operator()(PGconn* connection) const { PQfinish(connection); }
+  };
+  struct FreeResult {
+    void operator()(PGresult* result) const { PQclear(result); }
+  };
+  using ResultPointer = std::unique_ptr<PGresult, FreeResult>;
+
+  // A query as this session knows it.
+  struct Prepared {
+    std::string sql;
+    std::vector<Column> args;
+    std::vector<Column> rows;
+    bool on_server = false;
+  };
+
+  // What one message of the pipeline will be answered with.
+  struct Expected {
+    enum class Kind { kPrepare, kStatement };
+    Kind kind;
+    Prepared* prepared;
+  };
+
+  enum class Unit { kTransaction, kStatement };
+
+  absl::Status Connect();
+  absl::Status ApplySettings();
+  Prepared& Look(const Query& query);
+  absl::Status Send(const Statement& statement);
+  absl::Status Prepare(const Query& query, Prepared& prepared);
+  absl::StatusOr<std::vector<Result>> RunPipeline(std::span<const Statement> statements, Unit unit);
+  absl::StatusOr<std::vector<Result>> ReceiveAll();
+  absl::StatusOr<ResultPointer> Receive();
+  absl::Status ErrorOf(const PGresult* result);
+  absl::Status Lost();
+  void RollBackIfOpen();
+
+  const PostgresParameters parameters_;
+  const Dialect dialect_;
+  const ConnectionRole role_;
+  std::unique_ptr<PGconn, CloseConnection> connection_;  // null: not connected
+  std::unordered_map<const Query*, Prepared> prepared_;
+  std::vector<Expected> expected_;
+};
+
+}  // namespace dbos::sidecar

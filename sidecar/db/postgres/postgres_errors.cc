@@ -1,0 +1,79 @@
+#include "sidecar/db/postgres/postgres_errors.h"
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+
+namespace dbos::sidecar {
+namespace {
+
+using absl::StatusCode;
+
+enum class Session { kGood, kThrowAway };
+
+// The first entry whose text begins the code wins: whole codes before classes.
+struct Meaning {
+  std::string_view prefix;
+  StatusCode code;
+  Session session = Session::kGood;
+};
+
+constexpr Meaning kMeanings[] = {
+    {"40001", StatusCode::kAborted},                             // serialization failure
+    {"40P01", StatusCode::kAborted},                             // deadlock
+    {"40", StatusCode::kUnavailable, Session::kThrowAway},       // 40003: statement completion unknown
+    {"55P03", StatusCode::kAborted},                             // lock timeout
+    {"0A000", StatusCode::kAborted, Session::kThrowAway},        // cached plan must not change result type
+    {"26", StatusCode::kAborted, Session::kThrowAway},           // prepared statement is gone (a pooler)
+    {"42P05", StatusCode::kAborted, Session::kThrowAway},        // prepared statement exists already (a pooler)
+    {"57014", StatusCode::kDeadlineExceeded},                    // statement timeout
+    {"57", StatusCode::kUnavailable, Session::kThrowAway},       // shutdown, crash, database dropped
+    {"08", StatusCode::kUnavailable, Session::kThrowAway},       // connection
+    {"25006", StatusCode::kUnavailable, Session::kThrowAway},    // read-only: we may have reached a standby
+    {"25P03", StatusCode::kUnavailable, Session::kThrowAway},    // idle in transaction for too long
+    {"53100", StatusCode::kResourceExhausted},                   // disk full
+    {"53", StatusCode::kUnavailable, Session::kThrowAway},       // out of memory, too many connections
+    {"58", StatusCode::kUnavailable},                            // I/O error
+    {"23505", StatusCode::kAlreadyExists},                       // unique violation
+    {"42P04", StatusCode::kAlreadyExists},                       // duplicate database
+    {"22", StatusCode::kInvalidArgument},                        // data exception, bad UTF-8
+    {"23", StatusCode::kInvalidArgument},                        // constraint
+    {"54", StatusCode::kInvalidArgument},                        // too large for an index or a row
+    {"P0001", StatusCode::kInvalidArgument},                     // a trigger refused it
+    {"28", StatusCode::kPermissionDenied, Session::kThrowAway},  // wrong role or password
+    {"3D", StatusCode::kNotFound, Session::kThrowAway},          // no such database
+    {"42501", StatusCode::kPermissionDenied},                    // insufficient privilege
+    {"42P01", StatusCode::kFailedPrecondition},                  // no such table: not migrated
+    {"42703", StatusCode::kFailedPrecondition},                  // no such column: not migrated
+    {"3F", StatusCode::kFailedPrecondition},                     // no such schema
+};
+
+const Meaning* Find(std::string_view sqlstate) {
+  for (const Meaning& meaning : kMeanings) {
+    if (sqlstate.substr(0, meaning.prefix.size()) == meaning.prefix) return &meaning;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+absl::StatusCode ClassifySqlState(std::string_view sqlstate) {
+  if (sqlstate.empty()) return StatusCode::kUnavailable;
+  const Meaning* meaning = Find(sqlstate);
+  return meaning == nullptr ? StatusCode::kInternal : meaning->code;
+}
+
+bool NeedsReconnect(std::string_view sqlstate) {
+  if (sqlstate.empty()) return true;
+  const Meaning* meaning = Find(sqlstate);
+  return meaning != nullptr && meaning->session == Session::kThrowAway;
+}
+
+absl::Status PostgresError(const std::string& sqlstate, const std::string& message) {
+  const std::string text(absl::StripAsciiWhitespace(message));
+  if (sqlstate.empty()) {
+    return absl::UnavailableError(absl::StrCat("the connection to PostgreSQL failed: ", text));
+  }
+  return absl::Status(ClassifySqlState(sqlstate), absl::StrCat("PostgreSQL: ", text, " (SQLSTATE ", sqlstate, ")"));
+}
+
+}  // namespace dbos::sidecar

@@ -1,0 +1,191 @@
+#include "sidecar/db/sqlite/sqlite_connection.h"
+
+#include <unordered_map>
+#include <utility>
+
+#include <SQLiteCpp/SQLiteCpp.h>
+#include <sqlite3.h>
+
+#include "absl/strings/str_cat.h"
+
+#include "sidecar/base/check.h"
+#include "sidecar/base/status.h"
+#include "sidecar/db/dialect.h"
+#include "sidecar/db/sqlite/sqlite_errors.h"
+
+namespace dbos::sidecar {
+namespace {
+
+// A prepared statement and where its parameters are. SQLite numbers `$2` by first appearance, so they are looked up by
+// name; 0: the text does not use it.
+struct Prepared {
+  std::unique_ptr<SQLite::Statement> statement;
+  std::vector<int> args;
+  std::vector<int> rows;
+};
+
+void Bind(SQLite::Statement& statement, int index, const Value& value) {
+  if (index == 0) return;
+  if (const auto* number = std::get_if<std::int64_t>(&value)) {
+    statement.bind(index, *number);
+  } else if (const auto* flag = std::get_if<bool>(&value)) {
+    statement.bind(index, *flag ? 1 : 0);
+  } else if (const auto* text = std::get_if<std::string_view>(&value)) {
+    statement.bind(index, std::string(*text));
+  } else {
+    statement.bind(index);
+  }
+}
+
+// Runs the bound statement to its end and appends its rows.
+void Step(SQLite::Statement& statement, Result& result) {
+  result.set_columns(static_cast<std::size_t>(statement.getColumnCount()));
+  while (statement.executeStep()) {
+    for (int column = 0; column < statement.getColumnCount(); ++column) {
+      const SQLite::Column cell = statement.getColumn(column);
+      if (cell.isNull()) {
+        result.AddNull();
+      } else {
+        const char* text = cell.getText();
+        result.AddText({text, static_cast<std::size_t>(cell.getBytes())});
+      }
+    }
+  }
+  statement.reset();
+}
+
+class SqliteConnection : public Connection {
+ public:
+  SqliteConnection(std::string path, ConnectionRole role)
+      : path_(std::move(path)), role_(role), dialect_(SqliteDialect()) {}
+
+  absl::StatusOr<std::vector<Result>> RunBatch(std::span<const Statement> statements) override {
+    return Guard<std::vector<Result>>([&] {
+      std::vector<Result> results;
+      database_->exec(role_ == ConnectionRole::kReader ? "BEGIN" : "BEGIN IMMEDIATE");
+      for (const Statement& statement : statements) results.push_back(Run(statement));
+      database_->exec("COMMIT");
+      return results;
+    });
+  }
+
+  absl::StatusOr<Result> Execute(const Statement& statement) override {
+    return Guard<Result>([&] { return Run(statement); });
+  }
+
+  absl::StatusOr<Result> RunScript(const std::string& sql) override {
+    return Guard<Result>([&] { return RunText(sql); });
+  }
+
+ private:
+  // Opens if need be, runs `body`, and turns what it throws into a status with the transaction rolled back.
+  template <typename T, typename Body>
+  absl::StatusOr<T> Guard(Body body) {
+    try {
+      Open();
+      return body();
+    } catch (const SQLite::Exception& error) {
+      const absl::Status status =
+          SqliteError(error.getExtendedErrorCode(), absl::StrCat(error.what(), " (", path_, ")"));
+      if (database_ != nullptr && sqlite3_get_autocommit(database_->getHandle()) == 0) {
+        database_->tryExec("ROLLBACK");
+      }
+      if (absl::IsUnavailable(status)) Close();
+      return status;
+    }
+  }
+
+  void Open() {
+    if (database_ != nullptr) return;
+    auto database = std::make_unique<SQLite::Database>(path_, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
+    sqlite3_extended_result_codes(database->getHandle(), 1);
+    database->setBusyTimeout(5000);  // before the pragmas: switching to WAL takes a lock
+    database->exec(role_ == ConnectionRole::kReader ? dialect_.reader_settings : dialect_.writer_settings);
+    database_ = std::move(database);
+  }
+
+  void Close() {
+    prepared_.clear();
+    database_.reset();
+  }
+
+  Result Run(const Statement& statement) {
+    const Query& query = statement.query();
+    Prepared& prepared = Look(query);
+    DBOS_CHECK(statement.args().size() == prepared.args.size());
+    DBOS_CHECK(statement.values().size() == statement.row_count() * prepared.rows.size());
+    Result result;
+    prepared.statement->tryReset();
+    prepared.statement->clearBindings();
+    for (std::size_t n = 0; n < prepared.args.size(); ++n) {
+      Bind(*prepared.statement, prepared.args[n], statement.args()[n]);
+    }
+    if (prepared.rows.empty()) Step(*prepared.statement, result);
+    for (std::size_t row = 0; row < statement.row_count(); ++row) {
+      for (std::size_t n = 0; n < prepared.rows.size(); ++n) {
+        Bind(*prepared.statement, prepared.rows[n], statement.values()[row * prepared.rows.size() + n]);
+      }
+      Step(*prepared.statement, result);
+    }
+    return result;
+  }
+
+  Prepared& Look(const Query& query) {
+    const auto found = prepared_.find(&query);
+    if (found != prepared_.end()) return found->second;
+    Prepared prepared;
+    prepared.statement = std::make_unique<SQLite::Statement>(*database_, ExpandQuery(dialect_, query));
+    const std::size_t args = ParseColumns(query.args).size();
+    const std::size_t rows = ParseColumns(query.rows).size();
+    for (std::size_t n = 1; n <= args + rows; ++n) {
+      const int index = prepared.statement->getIndex(absl::StrCat("$", n).c_str());
+      (n <= args ? prepared.args : prepared.rows).push_back(index);
+    }
+    return prepared_.emplace(&query, std::move(prepared)).first->second;
+  }
+
+  // Statement by statement, because only prepared ones return rows.
+  Result RunText(const std::string& sql) {
+    Result result;
+    const char* rest = sql.c_str();
+    while (*rest != '\0') {
+      sqlite3_stmt* statement = nullptr;
+      const int prepared = sqlite3_prepare_v2(database_->getHandle(), rest, -1, &statement, &rest);
+      if (prepared != SQLITE_OK) throw SQLite::Exception(database_->getHandle(), prepared);
+      if (statement == nullptr) continue;  // white space or a comment
+      result = Result();
+      result.set_columns(static_cast<std::size_t>(sqlite3_column_count(statement)));
+      int stepped = SQLITE_ROW;
+      while ((stepped = sqlite3_step(statement)) == SQLITE_ROW) AppendRow(statement, result);
+      sqlite3_finalize(statement);
+      if (stepped != SQLITE_DONE) throw SQLite::Exception(database_->getHandle(), stepped);
+    }
+    return result;
+  }
+
+  static void AppendRow(sqlite3_stmt* statement, Result& result) {
+    for (int column = 0; column < sqlite3_column_count(statement); ++column) {
+      const unsigned char* text = sqlite3_column_text(statement, column);
+      if (text == nullptr) {
+        result.AddNull();
+      } else {
+        result.AddText(
+            {reinterpret_cast<const char*>(text), static_cast<std::size_t>(sqlite3_column_bytes(statement, column))});
+      }
+    }
+  }
+
+  const std::string path_;
+  const ConnectionRole role_;
+  const Dialect dialect_;
+  std::unique_ptr<SQLite::Database> database_;  // null: not open. Outlives the statements below.
+  std::unordered_map<const Query*, Prepared> prepared_;
+};
+
+}  // namespace
+
+std::unique_ptr<Connection> OpenSqliteConnection(const std::string& path, ConnectionRole role) {
+  return std::make_unique<SqliteConnection>(path, role);
+}
+
+}  // namespace dbos::sidecar

@@ -1,0 +1,51 @@
+#include "sidecar/db/sqlite/sqlite_errors.h"
+
+#include <sqlite3.h>
+
+#include "absl/strings/str_cat.h"
+
+namespace dbos::sidecar {
+namespace {
+
+using absl::StatusCode;
+
+struct Meaning {
+  int code;  // an extended code, or a primary one for all of its kind
+  StatusCode status;
+};
+
+constexpr Meaning kMeanings[] = {
+    {SQLITE_CONSTRAINT_PRIMARYKEY, StatusCode::kAlreadyExists},
+    {SQLITE_CONSTRAINT_UNIQUE, StatusCode::kAlreadyExists},
+    {SQLITE_CONSTRAINT, StatusCode::kInvalidArgument},
+    {SQLITE_TOOBIG, StatusCode::kInvalidArgument},
+    {SQLITE_MISMATCH, StatusCode::kInvalidArgument},
+    {SQLITE_BUSY, StatusCode::kAborted},
+    {SQLITE_LOCKED, StatusCode::kAborted},
+    {SQLITE_SCHEMA, StatusCode::kAborted},
+    {SQLITE_INTERRUPT, StatusCode::kDeadlineExceeded},
+    {SQLITE_FULL, StatusCode::kResourceExhausted},
+    {SQLITE_NOMEM, StatusCode::kResourceExhausted},
+    {SQLITE_READONLY, StatusCode::kFailedPrecondition},
+    {SQLITE_NOTADB, StatusCode::kFailedPrecondition},
+    {SQLITE_PERM, StatusCode::kPermissionDenied},
+    {SQLITE_AUTH, StatusCode::kPermissionDenied},
+    {SQLITE_CANTOPEN, StatusCode::kUnavailable},
+    {SQLITE_IOERR, StatusCode::kUnavailable},
+    {SQLITE_CORRUPT, StatusCode::kDataLoss},
+};
+
+}  // namespace
+
+absl::StatusCode ClassifySqliteCode(int extended_code) {
+  for (const Meaning& meaning : kMeanings) {
+    if (meaning.code == extended_code || meaning.code == (extended_code & 0xFF)) return meaning.status;
+  }
+  return StatusCode::kInternal;
+}
+
+absl::Status SqliteError(int extended_code, const std::string& message) {
+  return absl::Status(ClassifySqliteCode(extended_code), absl::StrCat("SQLite: ", message));
+}
+
+}  // namespace dbos::sidecar

@@ -1,0 +1,135 @@
+#include "sidecar/store/database_storage.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+#include "sidecar/base/ids.h"
+#include "sidecar/base/status.h"
+#include "sidecar/store/cancel_store.h"
+#include "sidecar/store/due_store.h"
+#include "sidecar/store/fence_store.h"
+#include "sidecar/store/outcome_store.h"
+#include "sidecar/store/ownership_store.h"
+#include "sidecar/store/replay_store.h"
+#include "sidecar/store/start_store.h"
+#include "sidecar/store/step_store.h"
+#include "sidecar/store/verdicts.h"
+#include "sidecar/store/version_store.h"
+#include "sidecar/store/workflow_reads.h"
+
+namespace dbos::sidecar {
+namespace {
+
+// Executions that stay: the listed ones, and those that this very batch makes, which an earlier try of it may have
+// written already.
+std::set<std::pair<std::string, std::string>> Exceptions(const BatchView& view) {
+  std::set<std::pair<std::string, std::string>> except;
+  for (const RecoverOp* op : view.recoveries) {
+    for (const ExecutionRef& execution : op->except) except.emplace(execution.workflow_id, execution.owner_token);
+  }
+  for (const StartOp* op : view.starts) except.emplace(op->workflow_id, op->creator_token);
+  for (const TakeOverOp* op : view.take_overs) except.emplace(op->execution.workflow_id, op->new_token);
+  for (const ClaimOp* op : view.claims) {
+    for (const std::string& id : op->workflow_ids) except.emplace(id, op->owner_token);
+  }
+  return except;
+}
+
+// Read before the transaction, because the exceptions are a list and SQLite has no lists; the transaction checks again.
+absl::StatusOr<std::vector<ExecutionRef>> Recoverable(Connection& connection, const Identity& identity,
+                                                      const BatchView& view) {
+  if (view.recoveries.empty()) return std::vector<ExecutionRef>();
+  ASSIGN_OR_RETURN(std::vector<ExecutionRef> found, FindRecoverable(connection, identity));
+  const auto except = Exceptions(view);
+  found.erase(std::remove_if(found.begin(), found.end(),
+                             [&](const ExecutionRef& execution) {
+                               return except.contains({execution.workflow_id, execution.owner_token});
+                             }),
+              found.end());
+  return found;
+}
+
+}  // namespace
+
+absl::Status DatabaseStorage::Commit(Batch& batch) {
+  if (batch.empty()) return absl::OkStatus();
+  return CommitView(ViewOf(batch));
+}
+
+absl::Status DatabaseStorage::CommitView(const BatchView& view) {
+  ASSIGN_OR_RETURN(const std::vector<ExecutionRef> recoverable, Recoverable(*connection_, identity_, view));
+  std::vector<std::string> version_ids(view.versions.size());
+  for (std::string& id : version_ids) id = RandomUuid();
+  BatchPlan plan;
+  BatchFacts facts;
+  PlanFence(view, plan, facts);
+  PlanAdoptions(view, plan);
+  PlanVersions(view, identity_, version_ids, plan);
+  for (RecoverOp* op : view.recoveries) PlanRecovery(*op, recoverable, plan);
+  PlanStarts(view, identity_, plan, facts);
+  PlanSteps(view, identity_, plan, facts);
+  PlanCompletions(view, plan, facts);
+  PlanTakeOvers(view, plan);
+  PlanHandBacks(view, plan, facts);
+  PlanClaims(view, identity_, plan);
+  PlanDeadLetters(view, plan, facts);
+  PlanCancels(view, plan);
+  PlanExpirations(view, identity_, plan);
+
+  const absl::StatusOr<std::vector<Result>> results = connection_->RunBatch(plan.statements());
+  if (!results.ok()) {
+    return IsRefusedData(results.status()) ? CommitOneByOne(view, results.status()) : results.status();
+  }
+  plan.Read(*results);
+  BatchView again;
+  RETURN_IF_ERROR(JudgeBatch(*connection_, view, facts, again));
+  return again.completions.empty() ? absl::OkStatus() : CommitView(again);
+}
+
+// One operation is poisoned and nothing was written: every execution gets a transaction of its own, so that only the
+// poisoned one fails.
+absl::Status DatabaseStorage::CommitOneByOne(const BatchView& view, const absl::Status& refusal) {
+  const std::vector<BatchView> views = SplitByExecution(view);
+  if (views.size() == 1) {
+    Refuse(view, {Reason::kDatabaseError, absl::StrCat("the database refused this operation: ", Message(refusal))});
+    return absl::OkStatus();
+  }
+  for (const BatchView& one : views) RETURN_IF_ERROR(CommitView(one));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<std::string>> DatabaseStorage::FindClaimable(const ClaimFilter& filter) {
+  return FindClaimableIds(*connection_, identity_, filter);
+}
+
+absl::StatusOr<Due> DatabaseStorage::Probe(const ProbeRequest& request) {
+  return ProbeDue(*connection_, identity_, request);
+}
+
+absl::StatusOr<std::vector<Replay>> DatabaseStorage::LoadReplay(const std::vector<ReplayRequest>& requests,
+                                                                std::int64_t max_bytes_each) {
+  return LoadReplays(*connection_, requests, max_bytes_each);
+}
+
+absl::StatusOr<std::vector<WorkflowRecord>> DatabaseStorage::ReadOutcomes(
+    const std::vector<std::string>& workflow_ids) {
+  return ReadOutcomesOf(*connection_, workflow_ids);
+}
+
+absl::StatusOr<std::optional<WorkflowRecord>> DatabaseStorage::ReadWorkflow(const std::string& workflow_id) {
+  return ReadWorkflowById(*connection_, workflow_id);
+}
+
+absl::StatusOr<std::vector<WorkflowRecord>> DatabaseStorage::ListWorkflows(const WorkflowFilter& filter) {
+  return ListWorkflowsOf(*connection_, identity_, filter);
+}
+
+absl::StatusOr<std::vector<StepRecord>> DatabaseStorage::ListSteps(const std::string& workflow_id,
+                                                                   std::int32_t after_step_id, std::uint32_t limit) {
+  return ListStepsOf(*connection_, workflow_id, after_step_id, limit);
+}
+
+}  // namespace dbos::sidecar

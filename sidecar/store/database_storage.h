@@ -1,0 +1,43 @@
+// DatabaseStorage: Storage over a database. Commits go over a writer's connection, reads over a reader's; each is
+// opened by its first use, so a thread that only commits or only reads has one.
+//
+// Threads, blocking, errors: as Storage says.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "sidecar/db/connection.h"
+#include "sidecar/store/batch_plan.h"
+#include "sidecar/store/batch_view.h"
+#include "sidecar/store/storage.h"
+
+namespace dbos::sidecar {
+
+class DatabaseStorage : public Storage {
+ public:
+  DatabaseStorage(std::unique_ptr<Connection> connection, Identity identity)
+      : connection_(std::move(connection)), identity_(std::move(identity)) {}
+
+  absl::Status Commit(Batch& batch) override;
+  absl::StatusOr<std::vector<std::string>> FindClaimable(const ClaimFilter& filter) override;
+  absl::StatusOr<Due> Probe(const ProbeRequest& request) override;
+  absl::StatusOr<std::vector<Replay>> LoadReplay(const std::vector<ReplayRequest>& requests,
+                                                 std::int64_t max_bytes_each) override;
+  absl::StatusOr<std::vector<WorkflowRecord>> ReadOutcomes(const std::vector<std::string>& workflow_ids) override;
+  absl::StatusOr<std::optional<WorkflowRecord>> ReadWorkflow(const std::string& workflow_id) override;
+  absl::StatusOr<std::vector<WorkflowRecord>> ListWorkflows(const WorkflowFilter& filter) override;
+  absl::StatusOr<std::vector<StepRecord>> ListSteps(const std::string& workflow_id, std::int32_t after_step_id,
+                                                    std::uint32_t limit) override;
+
+ private:
+  absl::Status CommitView(const BatchView& view);
+  absl::Status CommitOneByOne(const BatchView& view, const absl::Status& refusal);
+
+  const std::unique_ptr<Connection> connection_;
+  const Identity identity_;
+};
+
+}  // namespace dbos::sidecar

@@ -1,0 +1,91 @@
+#include "sidecar/store/due_store.h"
+
+#include <algorithm>
+#include <string_view>
+#include <tuple>
+#include <utility>
+
+#include "sidecar/base/status.h"
+
+namespace dbos::sidecar {
+namespace {
+
+// The names are rows, so SQLite asks once for each: every answer is in order and cut off, the union is ordered and cut
+// off once more below. A row without a version is for whoever runs the application's latest version.
+constexpr Query kFindClaimable = {
+    .name = "find_claimable",
+    .args = "application_name text, version text, page bigint",
+    .rows = "wanted_name text",
+    .sql = R"(
+SELECT s.workflow_uuid, s.priority, s.created_at FROM {schema}workflow_status AS s
+WHERE s.queue_name = '_dbos_internal_queue' AND s.status = 'ENQUEUED'
+  AND (s.application_name = $1 OR s.application_name IS NULL)
+  AND (s.application_version = $2 OR (s.application_version IS NULL AND $2 = COALESCE((
+    SELECT v.version_name FROM {schema}application_versions AS v
+    WHERE v.application_name = $1 OR v.application_name IS NULL
+    ORDER BY v.version_timestamp DESC LIMIT 1), $2)))
+  AND EXISTS (SELECT 1 FROM {rows} WHERE i.wanted_name = s.name)
+ORDER BY s.priority, s.created_at LIMIT $3)",
+};
+
+}  // namespace
+
+absl::StatusOr<std::vector<std::string>> FindClaimableIds(Connection& connection, const Identity& identity,
+                                                          const ClaimFilter& filter) {
+  std::vector<std::string> ids;
+  if (filter.names.empty() || filter.limit <= 0) return ids;
+  Statement statement(kFindClaimable, {std::string_view(identity.application_name), std::string_view(filter.version),
+                                       std::int64_t{filter.limit}});
+  for (const std::string& name : filter.names) statement.AddRow({std::string_view(name)});
+  ASSIGN_OR_RETURN(const Result rows, connection.Execute(statement));
+  std::vector<std::tuple<std::int64_t, std::int64_t, std::string>> found;
+  for (std::size_t n = 0; n < rows.size(); ++n) found.emplace_back(rows[n].Int(1), rows[n].Int(2), rows[n].Text(0));
+  std::sort(found.begin(), found.end());
+  if (found.size() > static_cast<std::size_t>(filter.limit)) found.resize(static_cast<std::size_t>(filter.limit));
+  for (auto& [priority, created_at, id] : found) ids.push_back(std::move(id));
+  return ids;
+}
+
+namespace {
+
+constexpr Query kProbe = {
+    .name = "probe",
+    .args = "application_name text, executor_id text, since bigint",
+    .rows = "",
+    .sql = R"(
+SELECT p.now_ms, p.claimable, p.expired, c.workflow_uuid
+FROM (SELECT {now_ms} AS now_ms,
+    EXISTS (SELECT 1 FROM {schema}workflow_status AS s
+      WHERE s.queue_name = '_dbos_internal_queue' AND s.status = 'ENQUEUED'
+        AND (s.application_name = $1 OR s.application_name IS NULL)) AS claimable,
+    EXISTS (SELECT 1 FROM {schema}workflow_status AS s
+      WHERE s.status IN ('ENQUEUED', 'PENDING', 'DELAYED') AND s.workflow_deadline_epoch_ms IS NOT NULL
+        AND s.workflow_deadline_epoch_ms <= {now_ms}
+        AND (s.application_name = $1 OR s.application_name IS NULL)) AS expired) AS p
+LEFT JOIN (SELECT s.workflow_uuid FROM {schema}workflow_status AS s
+    WHERE s.completed_at >= $3 AND s.status = 'CANCELLED' AND s.executor_id = $2
+    ORDER BY s.completed_at LIMIT 1000) AS c ON TRUE)",
+};
+
+}  // namespace
+
+absl::StatusOr<Due> ProbeDue(Connection& connection, const Identity& identity, const ProbeRequest& request) {
+  const Statement statement(kProbe, {std::string_view(identity.application_name),
+                                     std::string_view(identity.executor_id), request.cancelled_since_ms});
+  ASSIGN_OR_RETURN(const Result rows, connection.Execute(statement));
+  Due due;
+  due.now_ms = rows[0].Int(0);
+  due.claimable = rows[0].Bool(1);
+  due.expired = rows[0].Bool(2);
+  for (std::size_t n = 0; n < rows.size(); ++n) {
+    if (!rows[n].IsNull(3)) due.cancelled.push_back(rows[n].Text(3));
+  }
+  return due;
+}
+
+std::span<const Query* const> DueQueries() {
+  static constexpr const Query* kQueries[] = {&kFindClaimable, &kProbe};
+  return kQueries;
+}
+
+}  // namespace dbos::sidecar

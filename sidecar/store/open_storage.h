@@ -1,0 +1,24 @@
+// Opens Storage on a database URL: the only door to this layer for the server.
+#pragma once
+
+#include <string>
+
+#include "absl/status/statusor.h"
+
+#include "sidecar/db/open.h"
+#include "sidecar/store/storage.h"
+
+namespace dbos::sidecar {
+
+struct StorageOptions {
+  std::string database_url;
+  std::string schema = "dbos";
+  std::string executor_id;
+  std::string application_name;
+};
+
+// The factory gives each thread a Storage of its own, which connects with its first use.
+// InvalidArgument: the URL is not understood. Connects to nothing: a database that is away is an outage.
+absl::StatusOr<StorageFactory> OpenStorage(const StorageOptions& options);
+
+}  // namespace dbos::sidecar
