@@ -1,0 +1,56 @@
+// Client: the caller's half, for processes that run no workflows themselves. Unary calls, nothing is registered.
+//
+// Threads:  all methods may be called from any thread.
+// Errors:   SidecarUnavailable after ClientOptions::request_timeout; repeating a start with the same workflow id is
+// safe.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <dbos/detail/arguments.h>
+#include <dbos/detail/workflow_access.h>
+#include <dbos/options.h>
+#include <dbos/workflow_handle.h>
+#include <dbos/workflow_info.h>
+
+namespace dbos {
+
+namespace detail {
+class UnaryAccess;
+}
+
+class Client {
+ public:
+  explicit Client(ClientOptions options = {});
+  ~Client();
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+
+  // Starts a workflow by name; a process of the application that registered it will run it.
+  template <class R, class... Args>
+  WorkflowHandle<R> start(std::string_view name, const StartOptions& options, const Args&... args) {
+    return WorkflowHandle<R>(access(), access()->Start(name, options, detail::EncodeArguments(args...)));
+  }
+  template <class R>
+  WorkflowHandle<R> handle(std::string workflow_id) {
+    return WorkflowHandle<R>(access(), std::move(workflow_id));
+  }
+
+  // Newest first unless asked otherwise; one page.
+  std::vector<WorkflowInfo> list(const ListOptions& options = {});
+  // The recorded steps of a workflow, in step order.
+  std::vector<StepInfo> steps(const std::string& workflow_id);
+  // Cancels unless the workflow has ended. Unknown ids are ignored, as in DBOS.
+  void cancel(const std::string& workflow_id);
+
+ private:
+  std::shared_ptr<detail::WorkflowAccess> access() const;
+
+  std::shared_ptr<detail::UnaryAccess> unary_;
+};
+
+}  // namespace dbos

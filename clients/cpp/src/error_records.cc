@@ -1,0 +1,155 @@
+#include "error_records.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <memory>
+#include <typeinfo>
+
+#include <cxxabi.h>
+#include <dbos/values.h>
+
+namespace dbos {
+namespace {
+
+constexpr char kAwaitedCancelled[] = "DBOSAwaitedWorkflowCancelledError";
+constexpr char kAwaitedDeadLetter[] = "DBOSAwaitedWorkflowExceededMaxRecoveryAttempts";
+constexpr char kMaxStepRetries[] = "DBOSMaxStepRetriesError";
+constexpr char kUnexpectedStep[] = "DBOSUnexpectedStepError";
+constexpr std::size_t kErrorTextMax = 64 << 10;
+
+std::string TypeName(const std::type_info& type) {
+  int status = 0;
+  const std::unique_ptr<char, decltype(&std::free)> name(abi::__cxa_demangle(type.name(), nullptr, nullptr, &status),
+                                                         &std::free);
+  return status == 0 ? name.get() : type.name();
+}
+
+}  // namespace
+
+ErrorRecord Error::record() const {
+  return {.name = TypeName(typeid(*this)), .message = what()};
+}
+
+// The texts are those of the DBOS SDKs: readers match on them.
+AwaitedWorkflowCancelled::AwaitedWorkflowCancelled(const std::string& workflow_id)
+    : Error("Awaited " + workflow_id + " was cancelled") {
+}
+ErrorRecord AwaitedWorkflowCancelled::record() const {
+  return {.name = kAwaitedCancelled, .message = what()};
+}
+
+MaxRecoveryAttemptsExceeded::MaxRecoveryAttemptsExceeded(const std::string& workflow_id)
+    : Error("Awaited " + workflow_id + " exceeded its maximum recovery attempts") {
+}
+ErrorRecord MaxRecoveryAttemptsExceeded::record() const {
+  return {.name = kAwaitedDeadLetter, .message = what()};
+}
+
+ErrorRecord NonDeterminismError::record() const {
+  return {.name = kUnexpectedStep, .message = what()};
+}
+
+namespace runtime {
+namespace {
+
+// Foreign text in a message must not make the record itself impossible to store.
+std::string DumpRecord(const Json& record) {
+  return record.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+std::optional<Json> Field(const Json& record, const char* key) {
+  const auto found = record.find(key);
+  if (found == record.end() || found->is_null()) return std::nullopt;
+  return std::make_optional<Json>(*found);
+}
+
+bool IsUtf8WithoutNul(std::string_view text) {
+  if (text.find('\0') != std::string_view::npos) return false;
+  const auto is_ascii = [](char c) { return (c & 0x80) == 0; };
+  if (std::all_of(text.begin(), text.end(), is_ascii)) return true;
+  std::string quoted = "\"";  // the JSON parser validates UTF-8
+  for (const char c : text) quoted += is_ascii(c) ? '_' : c;
+  return nlohmann::json::accept(quoted + '"');
+}
+
+}  // namespace
+
+ErrorRecord RecordOf(const std::exception_ptr& error) {
+  try {
+    std::rethrow_exception(error);
+  } catch (const Error& known) {
+    return known.record();
+  } catch (const std::exception& other) {
+    return {.name = TypeName(typeid(other)), .message = other.what()};
+  } catch (...) {
+    return {.name = "unknown", .message = "an exception that is not a std::exception"};
+  }
+}
+
+StoredOutcome FailedWith(const ErrorRecord& record) {
+  return {.failed = true, .text = EncodeRecord(record)};
+}
+
+std::string EncodeRecord(const ErrorRecord& record) {
+  Json json = {{"name", record.name}, {"message", record.message}};
+  if (record.code) json["code"] = *record.code;
+  if (record.data) json["data"] = *record.data;
+  std::string text = DumpRecord(json);
+  if (text.size() <= kErrorTextMax) return text;
+  return DumpRecord({{"name", record.name.substr(0, 1024)}, {"message", record.message.substr(0, kErrorTextMax / 8)}});
+}
+
+ErrorRecord DecodeRecord(std::string_view text) {
+  const Json json = Json::parse(text, nullptr, false);
+  if (!json.is_object() || !json.contains("message") || !json["message"].is_string()) {
+    return {.name = "Error", .message = std::string(text.substr(0, kErrorTextMax))};
+  }
+  const std::optional<Json> name = Field(json, "name");
+  return {.name = name && name->is_string() ? name->get<std::string>() : "Error",
+          .message = json["message"].get<std::string>(),
+          .code = Field(json, "code"),
+          .data = Field(json, "data")};
+}
+
+std::string ValueOfStep(const StoredOutcome& outcome) {
+  if (!outcome.failed) return outcome.text;
+  ErrorRecord record = DecodeRecord(outcome.text);
+  if (record.name == kMaxStepRetries) throw MaxStepRetriesExceeded(std::move(record));
+  throw StepError(std::move(record));
+}
+
+std::string ValueOfWorkflow(const std::string& workflow_id, const StoredOutcome& outcome) {
+  if (!outcome.failed) {
+    if (outcome.serialization.empty() || outcome.serialization == "portable_json") return outcome.text;
+    throw InvalidArgument("the result of workflow " + workflow_id + " is stored as " + outcome.serialization +
+                          ", which this client does not read; start that workflow with portable_json");
+  }
+  ErrorRecord record = DecodeRecord(outcome.text);
+  const AwaitedWorkflowCancelled cancelled(workflow_id);
+  if (record.name == kAwaitedCancelled && record.message == cancelled.what()) throw AwaitedWorkflowCancelled(cancelled);
+  const MaxRecoveryAttemptsExceeded exceeded(workflow_id);
+  if (record.name == kAwaitedDeadLetter && record.message == exceeded.what()) {
+    throw MaxRecoveryAttemptsExceeded(exceeded);
+  }
+  throw WorkflowError(std::move(record));
+}
+
+void LimitOutcome(StoredOutcome& outcome, std::size_t max_bytes) {
+  if (outcome.text.size() <= max_bytes) return;
+  const PayloadTooLarge error("the value has " + std::to_string(outcome.text.size()) + " bytes, the limit is " +
+                              std::to_string(max_bytes) + " (Limits.max_payload_bytes); store it elsewhere and " +
+                              "return a reference");
+  outcome = FailedWith(error.record());
+}
+
+void CheckName(const char* what, std::string_view text, std::size_t max_bytes) {
+  if (text.empty()) throw InvalidArgument(std::string(what) + " must not be empty");
+  if (text.size() > max_bytes) {
+    throw InvalidArgument(std::string(what) + " has " + std::to_string(text.size()) + " bytes, the limit is " +
+                          std::to_string(max_bytes));
+  }
+  if (!IsUtf8WithoutNul(text)) throw InvalidArgument(std::string(what) + " must be UTF-8 without NUL");
+}
+
+}  // namespace runtime
+}  // namespace dbos

@@ -1,0 +1,51 @@
+#include "ids.h"
+
+#include <array>
+#include <chrono>
+#include <cstdlib>
+
+#include <unistd.h>
+
+namespace dbos::runtime {
+namespace {
+
+// One system call for many ids: every start takes one.
+struct Entropy {
+  std::array<std::uint8_t, 256> bytes{};
+  std::size_t used = sizeof(bytes);
+
+  const std::uint8_t* Take(std::size_t count) {
+    if (used + count > bytes.size()) {
+      if (getentropy(bytes.data(), bytes.size()) != 0) std::abort();
+      used = 0;
+    }
+    used += count;
+    return bytes.data() + used - count;
+  }
+};
+
+}  // namespace
+
+std::string RandomUuid() {
+  thread_local Entropy entropy;
+  static constexpr char kHex[] = "0123456789abcdef";
+  const std::uint8_t* random = entropy.Take(16);
+  std::string text;
+  text.reserve(36);
+  for (std::size_t i = 0; i < 16; ++i) {
+    unsigned byte = random[i];
+    if (i == 6) byte = (byte & 0x0FU) | 0x40U;
+    if (i == 8) byte = (byte & 0x3FU) | 0x80U;
+    if (i == 4 || i == 6 || i == 8 || i == 10) text += '-';
+    text += kHex[byte >> 4U];
+    text += kHex[byte & 0x0FU];
+  }
+  return text;
+}
+
+std::int64_t NowMs() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
+}
+
+}  // namespace dbos::runtime

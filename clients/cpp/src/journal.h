@@ -1,0 +1,93 @@
+// Journal: the operations of one execution, in order, and how far they are durable.
+//
+// Prefix rule: the body of a step starts when everything before it is durable. A finished step's value goes on to user
+// code at once; its record is held until the next operation, the return, a wait or 1 ms, so that the last step and the
+// outcome of the workflow leave in one message and share a commit.
+//
+// Once stopped, nothing more is sent for the execution.
+//
+// Threads:  any; waits happen on the workflow's threads.
+// Lifetime: shared with the session's outbox until every operation is answered.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "error_records.h"
+#include "holds.h"
+#include "mutex.h"
+#include "reply.h"
+#include "session.h"
+
+namespace dbos::runtime {
+
+enum class StopCause { kNone, kLost, kCancelled, kNonDeterminism };
+
+class Journal final : public OperationOwner, public Holder, public std::enable_shared_from_this<Journal> {
+ public:
+  // What happens to the execution, told once each, without the lock, on any thread. Must not block.
+  struct Events {
+    std::function<void(StopCause, const std::string& why)> stopped;
+    std::function<void()> finished;  // the outcome is durable
+  };
+  Journal(Session& session, Holds& holds, Events events);
+
+  // Sends everything held, then the operation; returns the position after it, for WaitDurable.
+  std::uint64_t Send(Operation operation);
+  // Keeps the operation back for a moment.
+  void Hold(Operation operation);
+  // Sends what is held; returns the position after everything sent.
+  std::uint64_t Flush();
+  // The outcome of the workflow, with what is held, in one message.
+  void Finish(Operation completion, StoredOutcome outcome);
+
+  // Waits until everything before `position` is durable. Throws when the execution is stopped.
+  void WaitDurable(std::uint64_t position);
+  // Waits for the time to pass. Throws when the execution is stopped.
+  void Pause(std::chrono::milliseconds wait);
+  // Waits for an answer that is not one of this journal's operations. Throws when the execution is stopped.
+  void WaitReply(const std::shared_ptr<Reply>& reply);
+
+  void Stop(StopCause cause, const std::string& why);
+  StopCause stop_cause(std::string* why = nullptr) const;
+  void ThrowIfStopped() const;
+
+  // The durable outcome; nothing when the execution was stopped or the time is over first.
+  std::optional<StoredOutcome> WaitFinished(std::optional<SteadyTime> deadline);
+
+  void OnAcknowledged(std::size_t count) override;
+  void OnRefused(const v1::ErrorDetail& error) override;
+  bool Abandoned() const override;
+  void FlushHeld(std::uint64_t number) override;
+
+ private:
+  bool SendHeld() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  bool SendLocked(Operation operation) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Another process has it, or nobody may have it: nothing more is sent.
+  bool Gone() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    return stop_ == StopCause::kLost || stop_ == StopCause::kCancelled;
+  }
+  void ThrowIfStoppedLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  Session& session_;
+  Holds& holds_;
+  const Events events_;
+  mutable Mutex mu_;
+  CondVar changed_;
+  std::uint64_t sent_ ABSL_GUARDED_BY(mu_) = 0;
+  std::uint64_t durable_ ABSL_GUARDED_BY(mu_) = 0;
+  std::uint64_t wake_at_ ABSL_GUARDED_BY(mu_) = 0;  // the least position a thread waits for, 0 for none
+  std::optional<Operation> held_ ABSL_GUARDED_BY(mu_);
+  std::uint64_t hold_number_ ABSL_GUARDED_BY(mu_) = 0;
+  bool finishing_ ABSL_GUARDED_BY(mu_) = false;
+  bool finished_ ABSL_GUARDED_BY(mu_) = false;
+  StoredOutcome outcome_ ABSL_GUARDED_BY(mu_);
+  StopCause stop_ ABSL_GUARDED_BY(mu_) = StopCause::kNone;
+  std::string why_ ABSL_GUARDED_BY(mu_);
+  std::shared_ptr<Reply> reply_ ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace dbos::runtime

@@ -1,0 +1,92 @@
+// Outbox: the operations of a session that are not acknowledged yet, in order, and the messages made of them.
+//
+// An operation stays until it is answered, so that after a reconnect everything unanswered can be sent again in the
+// same order. Waits (AwaitFrame) are answered in any order and kept apart, so that they do not keep the rest from
+// leaving.
+//
+// Threads: none of its own; the session's lock guards it. Limits: a message holds about `kMessageBytes`, and no more
+//          operations than `max_in_flight` are unanswered on the stream; the others wait here.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "dbos/v1/steps.pb.h"
+
+#include "frames.h"
+
+namespace dbos::runtime {
+
+// Who is told of the answer. Called without the session's lock, on a gRPC thread: must not block or run user code.
+class OperationOwner {
+ public:
+  OperationOwner() = default;
+  virtual ~OperationOwner() = default;
+  OperationOwner(const OperationOwner&) = delete;
+  OperationOwner& operator=(const OperationOwner&) = delete;
+
+  virtual void OnAcknowledged(std::size_t count) = 0;
+  virtual void OnRefused(const v1::ErrorDetail& error) = 0;
+  virtual void OnStarted(const v1::StartWorkflowResponse& /*response*/) {}
+  virtual void OnAwaited(const v1::AwaitWorkflowResponse& /*response*/) {}
+  // True: the execution was stopped, do not send this again.
+  virtual bool Abandoned() const = 0;
+};
+
+struct Operation {
+  FrameKind kind = FrameKind::kRecordStep;
+  std::string body;
+  std::shared_ptr<OperationOwner> owner;
+};
+
+class Outbox {
+ public:
+  static constexpr std::size_t kMessageBytes = 1 << 20;
+
+  void set_max_in_flight(std::size_t max) { max_in_flight_ = max; }
+
+  void Push(Operation operation);
+  // Frames without a seq: sent first, once, never again.
+  void PushControl(FrameKind kind, const std::string& body) { AppendFrame(kind, body, 0, control_); }
+
+  bool has_control() const { return !control_.empty(); }
+
+  // The next message; empty when there is nothing to send now.
+  std::string NextMessage();
+
+  // Appends one owner for each operation in the ranges, grouped: {owner, count}.
+  using Answered = std::vector<std::pair<std::shared_ptr<OperationOwner>, std::size_t>>;
+  void Acknowledge(const v1::Acknowledged& acknowledged, Answered& answered);
+  // Removes one operation; empty when the seq is unknown.
+  Operation Take(std::uint64_t seq);
+
+  // A new stream: everything unanswered is to be sent again, apart from what was abandoned.
+  void Rewind();
+  // Empties it, for a session that is over for good.
+  std::vector<std::shared_ptr<OperationOwner>> Clear();
+
+  std::size_t size() const { return queue_.size() + waits_.size(); }
+
+ private:
+  struct Slot {
+    Operation operation;
+    std::uint64_t seq = 0;
+    bool answered = false;
+  };
+  void Answer(Slot& slot);
+  std::deque<Slot>::iterator FindSlot(std::uint64_t seq);
+
+  std::size_t max_in_flight_ = 1024;
+  std::uint64_t last_seq_ = 0;
+  std::size_t sent_ = 0;       // queue_[0, sent_) are on the stream
+  std::size_t in_flight_ = 0;  // of these, unanswered; waits count too
+  std::deque<Slot> queue_;
+  std::map<std::uint64_t, Operation> waits_;
+  std::string control_;
+};
+
+}  // namespace dbos::runtime

@@ -1,0 +1,61 @@
+#include "reply.h"
+
+namespace dbos::runtime {
+
+bool Reply::Wait(std::optional<SteadyTime> deadline) {
+  const MutexLock lock(mu_);
+  while (!done_) {
+    if (!deadline) {
+      answered_.Wait(mu_);
+    } else if (!answered_.WaitUntil(mu_, *deadline) && !done_) {
+      abandoned_ = true;
+      return false;
+    }
+  }
+  return true;
+}
+
+void Reply::Abort(const v1::ErrorDetail& error) {
+  const MutexLock lock(mu_);
+  if (done_) return;
+  refusal_ = error;
+  done_ = true;
+  abandoned_ = true;
+  answered_.NotifyAll();
+}
+
+void Reply::OnAcknowledged(std::size_t /*count*/) {
+}
+
+void Reply::OnRefused(const v1::ErrorDetail& error) {
+  if (prefix_ != nullptr && error.retry() == v1::RETRY_CLASS_NEVER) {
+    prefix_->OnAcknowledged(1);  // the execution goes on: user code gets the refusal as an exception
+  } else if (prefix_ != nullptr) {
+    prefix_->OnRefused(error);
+  }
+  Abort(error);
+}
+
+void Reply::OnStarted(const v1::StartWorkflowResponse& response) {
+  if (prefix_ != nullptr) prefix_->OnAcknowledged(1);
+  const MutexLock lock(mu_);
+  if (done_) return;
+  started_ = response;
+  done_ = true;
+  answered_.NotifyAll();
+}
+
+void Reply::OnAwaited(const v1::AwaitWorkflowResponse& response) {
+  const MutexLock lock(mu_);
+  if (done_) return;
+  awaited_ = response;
+  done_ = true;
+  answered_.NotifyAll();
+}
+
+bool Reply::Abandoned() const {
+  const MutexLock lock(mu_);
+  return abandoned_ || (prefix_ != nullptr && prefix_->Abandoned());
+}
+
+}  // namespace dbos::runtime

@@ -1,0 +1,45 @@
+// Reply: the answer to one start or wait, and the thread that waits for it.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "mutex.h"
+#include "outbox.h"
+
+namespace dbos::runtime {
+
+class Reply final : public OperationOwner {
+ public:
+  // `prefix` counts the operation as one of its execution's, for the start of a child.
+  explicit Reply(std::shared_ptr<OperationOwner> prefix = nullptr) : prefix_(std::move(prefix)) {}
+
+  // False when the time is over. The operation is then abandoned: not sent again after a reconnect.
+  bool Wait(std::optional<SteadyTime> deadline);
+  // Wakes the waiting thread; refusal() then has this error.
+  void Abort(const v1::ErrorDetail& error);
+
+  // After Wait returned true. A refusal without a reason means there was none.
+  const v1::ErrorDetail& refusal() const { return refusal_; }
+  const v1::StartWorkflowResponse& started() const { return started_; }
+  const v1::AwaitWorkflowResponse& awaited() const { return awaited_; }
+
+  void OnAcknowledged(std::size_t count) override;
+  void OnRefused(const v1::ErrorDetail& error) override;
+  void OnStarted(const v1::StartWorkflowResponse& response) override;
+  void OnAwaited(const v1::AwaitWorkflowResponse& response) override;
+  bool Abandoned() const override;
+
+ private:
+  const std::shared_ptr<OperationOwner> prefix_;
+  mutable Mutex mu_;
+  CondVar answered_;
+  bool done_ ABSL_GUARDED_BY(mu_) = false;
+  bool abandoned_ ABSL_GUARDED_BY(mu_) = false;
+  // Written once, before done_; read after it.
+  v1::ErrorDetail refusal_;
+  v1::StartWorkflowResponse started_;
+  v1::AwaitWorkflowResponse awaited_;
+};
+
+}  // namespace dbos::runtime

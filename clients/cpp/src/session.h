@@ -1,0 +1,103 @@
+// Session: the conversation with the sidecar. Says Hello, resends after a reconnect, answers pings, sorts the answers.
+//
+// What is enqueued while a write is in flight goes out together in the next message. The thread that enqueues writes
+// by itself when no write is in flight, so a lone operation costs no hand-over.
+//
+// Threads:  any. The delegate and the operations' owners are called on gRPC threads, without the lock.
+// Blocking: only WaitReady and Close.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "limits.h"
+#include "mutex.h"
+#include "outbox.h"
+#include "timers.h"
+#include "transport.h"
+
+namespace dbos::runtime {
+
+// What the sidecar asks of the process. Must not block and not run user code.
+class SessionDelegate {
+ public:
+  SessionDelegate() = default;
+  virtual ~SessionDelegate() = default;
+  SessionDelegate(const SessionDelegate&) = delete;
+  SessionDelegate& operator=(const SessionDelegate&) = delete;
+
+  virtual v1::Hello MakeHello() = 0;
+  virtual void OnWelcome(const v1::Welcome& welcome) = 0;
+  virtual void OnDispatch(v1::Execution& execution) = 0;
+  virtual void OnReplay(v1::ReplayPage& page) = 0;
+  virtual void OnCancel(const v1::CancelExecution& cancel) = 0;
+  virtual void OnEvict(const v1::EvictExecution& evict) = 0;
+  // The session is over for good; every operation was refused with this error.
+  virtual void OnFatal(const v1::ErrorDetail& error) = 0;
+  virtual void Log(const std::string& line) = 0;
+};
+
+class Session final : public TransportEvents {
+ public:
+  Session(Transport& transport, SessionDelegate& delegate, Timers& timers);
+
+  void Open();
+  // True when the sidecar has welcomed us; false when the time is over or the session has failed: see fatal().
+  bool WaitReady(SteadyTime deadline);
+  std::optional<v1::ErrorDetail> fatal() const;
+  // Ends the stream and waits until it has ended. Operations without an answer are refused.
+  void Close();
+
+  // True: call Pump when no lock is held.
+  [[nodiscard]] bool Enqueue(Operation operation);
+  [[nodiscard]] bool EnqueueControl(FrameKind kind, const std::string& body);
+  void Pump();
+  void Send(Operation operation) {
+    if (Enqueue(std::move(operation))) Pump();
+  }
+
+  std::size_t max_payload_bytes() const { return max_payload_bytes_.load(std::memory_order_relaxed); }
+  std::size_t max_name_bytes() const { return max_name_bytes_.load(std::memory_order_relaxed); }
+  RequestLimits limits() const { return {max_name_bytes(), max_payload_bytes()}; }
+
+  void OnMessage(v1::SessionEvent& event) override;
+  void OnWritten() override;
+  void OnClosed(const std::string& why) override;
+
+ private:
+  enum class State { kIdle, kConnecting, kReady, kClosed };
+
+  void Connect();
+  void HandleWelcome(const v1::Welcome& welcome);
+  void HandleAnswer(v1::ServerFrame& frame);
+  void HandleAcknowledged(const v1::Acknowledged& acknowledged);
+  void HandleRefused(const v1::Refused& refused);
+  void HandleFatal(const v1::ErrorDetail& error);
+  void SendAgainLater(Operation operation);
+  void Answer(std::uint64_t seq, const std::function<void(OperationOwner&)>& tell);
+  void RefuseAll(const v1::ErrorDetail& error);
+  void WatchSilence();
+
+  Transport& transport_;
+  SessionDelegate& delegate_;
+  Timers& timers_;
+  std::atomic<std::size_t> max_payload_bytes_{4 << 20};
+  std::atomic<std::size_t> max_name_bytes_{1024};
+
+  mutable Mutex mu_;
+  CondVar changed_;
+  State state_ ABSL_GUARDED_BY(mu_) = State::kIdle;
+  bool stream_open_ ABSL_GUARDED_BY(mu_) = false;
+  bool closing_ ABSL_GUARDED_BY(mu_) = false;
+  bool writing_ ABSL_GUARDED_BY(mu_) = false;
+  Outbox outbox_ ABSL_GUARDED_BY(mu_);
+  SteadyTime last_heard_ ABSL_GUARDED_BY(mu_);
+  std::chrono::milliseconds silence_max_ ABSL_GUARDED_BY(mu_){10'000};
+  std::chrono::milliseconds reconnect_delay_ ABSL_GUARDED_BY(mu_){0};
+  std::optional<v1::ErrorDetail> fatal_ ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace dbos::runtime

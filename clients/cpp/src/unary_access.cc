@@ -1,0 +1,128 @@
+#include "unary_access.h"
+
+#include <algorithm>
+#include <thread>
+#include <utility>
+
+#include <dbos/errors.h>
+
+#include "error_records.h"
+#include "protocol_errors.h"
+#include "replay.h"
+#include "start_request.h"
+#include "wire_info.h"
+
+namespace dbos::detail {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::system_clock;
+
+constexpr milliseconds kRepeatDelay{50};
+constexpr milliseconds kAwaitSlice{30'000};
+constexpr std::uint32_t kStepsPage = 1000;
+
+bool IsTransient(const grpc::Status& status) {
+  return status.error_code() == grpc::StatusCode::UNAVAILABLE;
+}
+
+}  // namespace
+
+UnaryAccess::UnaryAccess(std::shared_ptr<grpc::Channel> channel, milliseconds request_timeout)
+    : stub_(v1::WorkflowService::NewStub(channel)), request_timeout_(request_timeout) {
+}
+
+void UnaryAccess::Repeat(const Call& call) const {
+  const auto deadline = system_clock::now() + request_timeout_;
+  for (;;) {
+    grpc::ClientContext context;
+    context.set_wait_for_ready(true);
+    context.set_deadline(deadline);
+    const grpc::Status status = call(context);
+    if (status.ok()) return;
+    if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED &&
+        runtime::ReasonOf(context) == v1::REASON_UNSPECIFIED) {
+      throw SidecarUnavailable("the sidecar did not answer within " + std::to_string(request_timeout_.count()) +
+                               " ms; is it running, and is its address right?");
+    }
+    if (!IsTransient(status) || system_clock::now() + kRepeatDelay >= deadline) {
+      runtime::ThrowIfFailed(status, context);
+    }
+    std::this_thread::sleep_for(kRepeatDelay);
+  }
+}
+
+std::string UnaryAccess::Start(std::string_view name, const StartOptions& options, std::string input) {
+  const v1::StartWorkflowRequest request = runtime::MakeStartRequest(name, options, std::move(input), {});
+  v1::StartWorkflowResponse response;
+  Repeat([&](grpc::ClientContext& context) { return stub_->StartWorkflow(&context, request, &response); });
+  return response.workflow_id();
+}
+
+std::string UnaryAccess::Await(const std::string& workflow_id, std::optional<milliseconds> timeout) {
+  runtime::CheckName("workflow id", workflow_id, runtime::RequestLimits().max_name_bytes);
+  const auto deadline = timeout ? system_clock::now() + *timeout : system_clock::time_point::max();
+  for (;;) {
+    const auto left = std::chrono::duration_cast<milliseconds>(deadline - system_clock::now());
+    if (left.count() <= 0) {
+      throw TimeoutError("workflow " + workflow_id + " did not end within " + std::to_string(timeout->count()) + " ms");
+    }
+    v1::AwaitWorkflowRequest request;
+    request.set_workflow_id(workflow_id);
+    request.set_timeout_ms(std::min(left, kAwaitSlice).count());
+    grpc::ClientContext context;
+    context.set_wait_for_ready(true);
+    context.set_deadline(system_clock::now() + std::min(left, kAwaitSlice) + milliseconds(timeout ? 0 : 5000));
+    v1::AwaitWorkflowResponse response;
+    const grpc::Status status = stub_->AwaitWorkflow(&context, request, &response);
+    if (status.ok() && response.status() != v1::WORKFLOW_STATUS_UNSPECIFIED) {
+      return runtime::ValueOfWorkflow(workflow_id, runtime::OutcomeOf(response));
+    }
+    if (status.ok() || status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) continue;
+    if (!IsTransient(status)) runtime::ThrowIfFailed(status, context);
+    std::this_thread::sleep_for(kRepeatDelay);
+  }
+}
+
+WorkflowInfo UnaryAccess::Describe(const std::string& workflow_id) {
+  v1::GetWorkflowRequest request;
+  request.set_workflow_id(workflow_id);
+  request.set_with_input(true);
+  request.set_with_outcome(true);
+  v1::GetWorkflowResponse response;
+  Repeat([&](grpc::ClientContext& context) { return stub_->GetWorkflow(&context, request, &response); });
+  return runtime::ToInfo(response.workflow());
+}
+
+std::vector<WorkflowInfo> UnaryAccess::List(const ListOptions& options) {
+  const v1::ListWorkflowsRequest request = runtime::ToRequest(options);
+  v1::ListWorkflowsResponse response;
+  Repeat([&](grpc::ClientContext& context) { return stub_->ListWorkflows(&context, request, &response); });
+  std::vector<WorkflowInfo> workflows;
+  for (const v1::WorkflowInfo& workflow : response.workflows()) workflows.push_back(runtime::ToInfo(workflow));
+  return workflows;
+}
+
+std::vector<StepInfo> UnaryAccess::Steps(const std::string& workflow_id) {
+  std::vector<StepInfo> steps;
+  v1::ListStepsRequest request;
+  request.set_workflow_id(workflow_id);
+  request.set_limit(kStepsPage);
+  request.set_with_outcome(true);
+  for (;;) {
+    request.set_after_step_id(steps.empty() ? -1 : steps.back().step_id);
+    v1::ListStepsResponse response;
+    Repeat([&](grpc::ClientContext& context) { return stub_->ListSteps(&context, request, &response); });
+    for (const v1::StepRecord& step : response.steps()) steps.push_back(runtime::ToInfo(step));
+    if (response.steps().size() < static_cast<int>(kStepsPage)) return steps;
+  }
+}
+
+void UnaryAccess::Cancel(const std::string& workflow_id) {
+  v1::CancelWorkflowRequest request;
+  request.set_workflow_id(workflow_id);
+  v1::CancelWorkflowResponse response;
+  Repeat([&](grpc::ClientContext& context) { return stub_->CancelWorkflow(&context, request, &response); });
+}
+
+}  // namespace dbos::detail

@@ -1,0 +1,132 @@
+// Texts of the types that JSON does not have: times, bytes, wide integers.
+#include <array>
+#include <charconv>
+#include <cstdio>
+#include <string>
+
+#include <dbos/detail/json_types.h>
+#include <dbos/errors.h>
+
+namespace dbos::detail {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::system_clock;
+
+constexpr char kBase64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+int Base64Value(char c) {
+  if (c >= 'A' && c <= 'Z') return c - 'A';
+  if (c >= 'a' && c <= 'z') return c - 'a' + 26;
+  if (c >= '0' && c <= '9') return c - '0' + 52;
+  if (c == '+') return 62;
+  return c == '/' ? 63 : -1;
+}
+
+template <class Integer>
+Integer ParseInteger(const std::string& text) {
+  Integer value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) {
+    throw InvalidArgument("not an integer of this type: \"" + text.substr(0, 40) + "\"");
+  }
+  return value;
+}
+
+// Minutes east of UTC of "Z" or "+hh:mm".
+int ParseOffset(const std::string& text, std::size_t at) {
+  int hours = 0;
+  int minutes = 0;
+  char sign = 0;
+  if (text.substr(at) == "Z" || text.substr(at) == "z") return 0;
+  if (std::sscanf(text.c_str() + at, "%c%2d:%2d", &sign, &hours, &minutes) != 3 || (sign != '+' && sign != '-')) {
+    throw InvalidArgument("a time needs \"Z\" or an offset at its end: \"" + text + "\"");
+  }
+  return (sign == '-' ? -1 : 1) * (hours * 60 + minutes);
+}
+
+// Up to nanoseconds are read; what the clock cannot hold is cut.
+std::int64_t ParseFraction(const std::string& text, std::size_t& at) {
+  std::int64_t nanos = 0;
+  std::int64_t scale = 100'000'000;
+  if (at >= text.size() || text[at] != '.') return 0;
+  for (++at; at < text.size() && text[at] >= '0' && text[at] <= '9'; ++at, scale /= 10)
+    nanos += (text[at] - '0') * scale;
+  return nanos;
+}
+
+}  // namespace
+
+std::string FormatTime(system_clock::time_point time) {
+  const auto whole = std::chrono::floor<milliseconds>(time);
+  const auto day = std::chrono::floor<std::chrono::days>(whole);
+  const std::chrono::year_month_day date(day);
+  const std::chrono::hh_mm_ss<milliseconds> clock(whole - day);
+  std::array<char, 64> text{};
+  std::snprintf(text.data(), text.size(), "%04d-%02u-%02uT%02d:%02d:%02d.%03dZ", static_cast<int>(date.year()),
+                static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+                static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
+                static_cast<int>(clock.seconds().count()), static_cast<int>(clock.subseconds().count()));
+  return text.data();
+}
+
+system_clock::time_point ParseTime(const std::string& text) {
+  int year = 0;
+  unsigned month = 0;
+  unsigned day = 0;
+  int hour = 0;
+  int minute = 0;
+  int second = 0;
+  int used = 0;
+  const int fields = std::sscanf(text.c_str(), "%4d-%2u-%2u%*1[Tt ]%2d:%2d:%2d%n", &year, &month, &day, &hour, &minute,
+                                 &second, &used);
+  const std::chrono::year_month_day date{std::chrono::year(year), std::chrono::month(month), std::chrono::day(day)};
+  if (fields != 6 || !date.ok() || hour > 23 || minute > 59 || second > 60) {
+    throw InvalidArgument("not an RFC 3339 time: \"" + text.substr(0, 40) + "\"");
+  }
+  auto at = static_cast<std::size_t>(used);
+  const std::chrono::nanoseconds fraction(ParseFraction(text, at));
+  const std::chrono::minutes offset(ParseOffset(text, at));
+  const auto time = std::chrono::sys_days(date) + std::chrono::hours(hour) + std::chrono::minutes(minute) +
+                    std::chrono::seconds(second) - offset;
+  return system_clock::time_point(time) + std::chrono::duration_cast<system_clock::duration>(fraction);
+}
+
+std::string EncodeBase64(const std::vector<std::byte>& bytes) {
+  std::string text;
+  text.reserve((bytes.size() + 2) / 3 * 4);
+  for (std::size_t i = 0; i < bytes.size(); i += 3) {
+    const std::size_t left = std::min<std::size_t>(3, bytes.size() - i);
+    unsigned group = 0;
+    for (std::size_t k = 0; k < 3; ++k)
+      group = (group << 8U) | (k < left ? std::to_integer<unsigned>(bytes[i + k]) : 0U);
+    for (std::size_t k = 0; k < 4; ++k) text += k <= left ? kBase64[(group >> (18U - 6U * k)) & 0x3FU] : '=';
+  }
+  return text;
+}
+
+std::vector<std::byte> DecodeBase64(const std::string& text) {
+  std::vector<std::byte> bytes;
+  bytes.reserve(text.size() / 4 * 3);
+  unsigned bits = 0;
+  unsigned count = 0;
+  for (const char c : text.substr(0, text.find_last_not_of('=') + 1)) {
+    const int value = Base64Value(c);
+    if (value < 0) throw InvalidArgument("not base64: \"" + text.substr(0, 40) + "\"");
+    bits = (bits << 6U) | static_cast<unsigned>(value);
+    count += 6;
+    if (count < 8) continue;
+    count -= 8;
+    bytes.push_back(static_cast<std::byte>((bits >> count) & 0xFFU));
+  }
+  return bytes;
+}
+
+std::int64_t ParseSigned(const std::string& text) {
+  return ParseInteger<std::int64_t>(text);
+}
+std::uint64_t ParseUnsigned(const std::string& text) {
+  return ParseInteger<std::uint64_t>(text);
+}
+
+}  // namespace dbos::detail

@@ -1,0 +1,70 @@
+#include "worker_pool.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace dbos::runtime {
+namespace {
+
+constexpr std::chrono::seconds kIdleMax{30};
+
+}  // namespace
+
+void WorkerPool::Submit(Job job) {
+  const MutexLock lock(mu_);
+  if (stopping_) return;
+  if (!idle_.empty()) {
+    Worker* worker = idle_.back();
+    idle_.pop_back();
+    worker->job = std::move(job);
+    worker->wake.NotifyOne();
+    return;
+  }
+  queue_.push_back(std::move(job));
+  if (threads_ >= max_threads_) return;
+  ++threads_;
+  std::thread([this] {
+    Worker self;
+    Work(self);
+  }).detach();
+}
+
+void WorkerPool::Stop() {
+  const MutexLock lock(mu_);
+  stopping_ = true;
+  for (Worker* worker : idle_) worker->wake.NotifyOne();
+  while (threads_ > 0) all_gone_.Wait(mu_);
+}
+
+void WorkerPool::Work(Worker& self) {
+  Job job;
+  while (NextJob(self, job)) {
+    job();
+    job = nullptr;
+  }
+}
+
+// False ends the thread; `threads_` is then already counted down, under the lock Stop waits with.
+bool WorkerPool::NextJob(Worker& self, Job& job) {
+  const MutexLock lock(mu_);
+  if (!queue_.empty()) {
+    job = std::move(queue_.front());
+    queue_.pop_front();
+    return true;
+  }
+  if (!stopping_) {
+    idle_.push_back(&self);
+    const SteadyTime until = std::chrono::steady_clock::now() + kIdleMax;
+    while (!self.job && !stopping_ && self.wake.WaitUntil(mu_, until)) {
+    }
+    if (self.job) {
+      job = std::exchange(self.job, nullptr);
+      return true;
+    }
+    idle_.erase(std::find(idle_.begin(), idle_.end(), &self));
+  }
+  if (--threads_ == 0) all_gone_.NotifyAll();
+  return false;
+}
+
+}  // namespace dbos::runtime

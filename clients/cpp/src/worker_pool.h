@@ -1,0 +1,50 @@
+// WorkerPool: threads for workflows and concurrent steps. gRPC's threads never run user code; they submit here.
+//
+// A job goes to the thread that became idle last, else to a new one, else it waits: beyond `max_threads` nothing starts
+// until a thread is free. Idle threads end after half a minute.
+//
+// Threads:  Submit from any thread. Blocking: never, apart from Stop, which waits for all jobs.
+#pragma once
+
+#include <cstddef>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "mutex.h"
+
+namespace dbos::runtime {
+
+class WorkerPool {
+ public:
+  using Job = std::function<void()>;
+
+  explicit WorkerPool(std::size_t max_threads) : max_threads_(max_threads) {}
+  ~WorkerPool() { Stop(); }
+  WorkerPool(const WorkerPool&) = delete;
+  WorkerPool& operator=(const WorkerPool&) = delete;
+
+  void Submit(Job job);
+  // Runs what is queued, waits for all jobs and ends the threads. Jobs submitted later never run.
+  void Stop();
+
+ private:
+  struct Worker {
+    CondVar wake;
+    Job job;
+  };
+  void Work(Worker& self);
+  bool NextJob(Worker& self, Job& job);
+
+  const std::size_t max_threads_;
+  Mutex mu_;
+  bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+  std::size_t threads_ ABSL_GUARDED_BY(mu_) = 0;
+  std::vector<Worker*> idle_ ABSL_GUARDED_BY(mu_);
+  std::deque<Job> queue_ ABSL_GUARDED_BY(mu_);
+  CondVar all_gone_;
+};
+
+}  // namespace dbos::runtime
