@@ -53,11 +53,13 @@ std::optional<ProcessIdentity> IdentityOf(std::int32_t pid) {
   return ProcessIdentity{pid, OwnPidNamespace(), stat->start_time_ticks};
 }
 
-bool IsAlive(const ProcessIdentity& process) {
-  if (process.pid <= 0 || process.pid_namespace.empty() || process.pid_namespace != OwnPidNamespace()) return false;
+Liveness LivenessOf(const ProcessIdentity& process) {
+  if (process.pid <= 0 || process.pid_namespace.empty()) return Liveness::kUnknown;
+  if (process.pid_namespace != OwnPidNamespace()) return Liveness::kUnknown;
   const std::optional<ProcStat> stat = ReadProcStat(process.pid);
-  if (!stat || stat->start_time_ticks != process.start_time_ticks) return false;
-  return stat->state != 'Z' && stat->state != 'X' && (stat->flags & kExitingFlag) == 0;
+  if (!stat || stat->start_time_ticks != process.start_time_ticks) return Liveness::kGone;
+  const bool ends = stat->state == 'Z' || stat->state == 'X' || (stat->flags & kExitingFlag) != 0;
+  return ends ? Liveness::kGone : Liveness::kAlive;
 }
 
 }  // namespace dbos::sidecar

@@ -19,8 +19,11 @@ struct ProcessIdentity {
 // None if the process does not exist.
 std::optional<ProcessIdentity> IdentityOf(std::int32_t pid);
 
-// True if this very process runs and is not exiting. False also when it lives in another pid namespace, where nobody
-// here can tell.
-bool IsAlive(const ProcessIdentity& process);
+enum class Liveness {
+  kAlive,
+  kGone,     // it ended, or is exiting
+  kUnknown,  // it lives in another pid namespace, where nobody here can tell
+};
+Liveness LivenessOf(const ProcessIdentity& process);
 
 }  // namespace dbos::sidecar

@@ -100,7 +100,7 @@ void Session::OnCancel() {
 
 void Session::StreamEnded() {
   if (open_.load() && !ended_.exchange(true)) {
-    const bool comes_back = !draining_.load() && process_ && IsAlive(*process_);
+    const bool comes_back = !draining_.load() && process_ && LivenessOf(*process_) == Liveness::kAlive;
     const CloseCause cause = comes_back ? CloseCause::kConnectionLost : CloseCause::kProcessGone;
     context_.loop.Post([id = id_, cause](Engine& engine) { engine.CloseSession(id, cause); });
     context_.attachments.Detached(id_);

@@ -43,7 +43,9 @@ Error Check(const v1::Credit& credit) {
 
 Error Check(const v1::Hello& hello) {
   Checker checker = CheckGreeting(hello);
-  checker.OptionalText("runtime", hello.runtime()).Range("resume", hello.resume_size(), 0, kResumeMax);
+  checker.OptionalText("runtime", hello.runtime())
+      .OptionalToken("process.pid_namespace", hello.process().pid_namespace())
+      .Range("resume", hello.resume_size(), 0, kResumeMax);
   for (const auto& execution : hello.resume()) checker.Execution(execution);
   Error error = checker.Take();
   if (error.ok()) error = Check(hello.registrations());

@@ -1,0 +1,120 @@
+#include "sidecar/server/command_line.h"
+
+#include <cstdlib>
+#include <map>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include "sidecar/server/commands.h"
+#include "sidecar/server/exit_codes.h"
+#include "sidecar/server/sidecar.h"
+
+namespace dbos::sidecar {
+namespace {
+
+constexpr char kAbout[] =
+    "dbos-sidecar runs beside an application and gives it DBOS durable execution: workflows that survive any crash.\n"
+    "The application talks gRPC to it over a Unix socket; the sidecar owns the database.\n";
+
+constexpr char kExamples[] =
+    "Examples:\n"
+    "  dbos-sidecar dev -- ./shop                     sidecar and application together, on SQLite\n"
+    "  dbos-sidecar serve --name shop                 the sidecar alone, on sqlite:///shop.sqlite\n"
+    "  DBOS_SYSTEM_DATABASE_URL=postgresql://user@host/shop_sys dbos-sidecar serve --name shop\n"
+    "  dbos-sidecar workflow list --name shop --status PENDING\n"
+    "  dbos-sidecar workflow steps order-42 --name shop --json\n"
+    "\n"
+    "Every flag is also a key of dbos-config.yaml and an environment variable; flags win over the environment, the\n"
+    "environment over the file.\n"
+    "\n"
+    "Exit codes: 0 ended as asked, 1 anything not below, 2 wrong flags or configuration, 3 the database cannot be\n"
+    "reached, migrated or locked, 4 the socket or the state directory is in use or cannot be used.\n"
+    "`dev` ends with the application's code.\n";
+
+// What the flags said.
+struct Parsed {
+  std::string config_file;
+  std::map<std::string, std::string> values;  // by Setting::flag; only those given
+  std::vector<std::string> command;
+  WorkflowQuery query;
+  bool json = false;
+};
+
+void AddSettings(CLI::App& command, Parsed& parsed) {
+  command.add_option("--config", parsed.config_file, "configuration file (default dbos-config.yaml, if it exists)");
+  for (const Setting& setting : Settings()) {
+    command.add_option_function<std::string>(
+        "--" + setting.flag, [&parsed, flag = setting.flag](const std::string& value) { parsed.values[flag] = value; },
+        setting.help + " [" + setting.env + "]");
+  }
+}
+
+CLI::App* AddQuery(CLI::App& parent, const char* name, const char* help, Parsed& parsed) {
+  CLI::App* command = parent.add_subcommand(name, help);
+  AddSettings(*command, parsed);
+  command->add_flag("--json", parsed.json, "print JSON instead of a table");
+  return command;
+}
+
+void AddWorkflow(CLI::App& app, Parsed& parsed) {
+  CLI::App* workflow = app.add_subcommand("workflow", "look at workflows in the database");
+  workflow->require_subcommand(1);
+  CLI::App* list = AddQuery(*workflow, "list", "newest first", parsed);
+  list->add_option("--status", parsed.query.status, "only these: PENDING, SUCCESS, ERROR, ...");
+  list->add_option("--workflow-name", parsed.query.name, "only workflows of this name");
+  list->add_option("--limit", parsed.query.limit, "how many (default 100)")->check(CLI::Range(1, 1000));
+  CLI::App* get = AddQuery(*workflow, "get", "one workflow with its input and outcome", parsed);
+  get->add_option("id", parsed.query.workflow_id, "workflow id")->required();
+  CLI::App* steps = AddQuery(*workflow, "steps", "the recorded steps of one workflow", parsed);
+  steps->add_option("id", parsed.query.workflow_id, "workflow id")->required();
+}
+
+absl::StatusOr<Config> Load(const Parsed& parsed) {
+  ConfigSources sources;
+  sources.file = parsed.config_file;
+  sources.environment = [](const char* name) -> const char* {
+    return std::getenv(name);
+  };  // NOLINT(concurrency-mt-unsafe): no thread runs yet
+  sources.flags = parsed.values;
+  return LoadConfig(sources);
+}
+
+int Run(const CLI::App& app, Parsed& parsed) {
+  absl::StatusOr<Config> config = Load(parsed);
+  if (!config.ok()) return Fail(kExitUsage, config.status());
+  if (app.got_subcommand("dev")) return DevCommand(*std::move(config), parsed.command);
+  if (absl::Status status = CompleteConfig(*config); !status.ok()) return Fail(kExitUsage, status);
+  if (app.got_subcommand("serve")) return ServeCommand(*config);
+  if (app.got_subcommand("migrate")) return MigrateCommand(*config);
+  const CLI::App* workflow = app.get_subcommand("workflow");
+  if (workflow->got_subcommand("get")) parsed.query.kind = WorkflowQuery::Kind::kGet;
+  if (workflow->got_subcommand("steps")) parsed.query.kind = WorkflowQuery::Kind::kSteps;
+  parsed.query.format = parsed.json ? OutputFormat::kJson : OutputFormat::kTable;
+  return WorkflowCommand(*config, parsed.query);
+}
+
+}  // namespace
+
+int RunCommandLine(int argc, char** argv) {
+  CLI::App app(kAbout, "dbos-sidecar");
+  app.footer(kExamples);
+  app.require_subcommand(1);
+  app.set_version_flag("--version", std::string("dbos-sidecar ") + kVersion);
+  Parsed parsed;
+  AddSettings(*app.add_subcommand("serve", "run the sidecar"), parsed);
+  CLI::App* dev = app.add_subcommand("dev", "run the sidecar and an application together: dev [flags] -- app [args]");
+  AddSettings(*dev, parsed);
+  dev->add_option("command", parsed.command, "the application and its arguments, after --")->required();
+  AddSettings(*app.add_subcommand("migrate", "create or update the system database, then end"), parsed);
+  AddWorkflow(app, parsed);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? kExitOk : kExitUsage;
+  }
+  return Run(app, parsed);
+}
+
+}  // namespace dbos::sidecar

@@ -1,0 +1,36 @@
+// What `dbos-sidecar <command>` does. Each returns the exit code of the process.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "sidecar/server/config.h"
+
+namespace dbos::sidecar {
+
+// Reports `status` on standard error the way people read it, and gives back `code`.
+int Fail(int code, const absl::Status& status);
+
+int ServeCommand(const Config& config);
+
+// Runs the sidecar and `command` until the command ends well or somebody stops us.
+int DevCommand(Config config, const std::vector<std::string>& command);
+
+int MigrateCommand(const Config& config);
+
+enum class OutputFormat { kTable, kJson };
+
+struct WorkflowQuery {
+  enum class Kind { kList, kGet, kSteps };
+  Kind kind = Kind::kList;
+  std::string workflow_id;          // kGet, kSteps
+  std::vector<std::string> status;  // kList: names as in the database
+  std::string name;                 // kList
+  std::uint32_t limit = 100;        // kList
+  OutputFormat format = OutputFormat::kTable;
+};
+// Reads the database itself: works whether or not a sidecar runs.
+int WorkflowCommand(const Config& config, const WorkflowQuery& query);
+
+}  // namespace dbos::sidecar

@@ -1,0 +1,74 @@
+#include "sidecar/server/database.h"
+
+#include <algorithm>
+#include <csignal>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/time/clock.h"
+
+#include "sidecar/base/status.h"
+#include "sidecar/db/migrator.h"
+#include "sidecar/db/open.h"
+#include "sidecar/store/open_storage.h"
+
+namespace dbos::sidecar {
+namespace {
+
+constexpr absl::Duration kFirstPause = absl::Milliseconds(250);
+constexpr absl::Duration kLongestPause = absl::Seconds(5);
+
+absl::Status Unreachable(const Config& config, const absl::Status& last) {
+  return absl::UnavailableError("the database " + DescribeDatabase(config.system_database_url) +
+                                " could not be reached for " + absl::FormatDuration(config.database_wait) + " (" +
+                                Message(last) + "): start it, check --database, or wait longer with --database-wait");
+}
+
+}  // namespace
+
+std::string DescribeDatabase(const std::string& url) {
+  if (absl::StartsWith(url, "sqlite:")) return url;
+  const std::size_t scheme = url.find("://");
+  if (scheme == std::string::npos) return "(not a URL)";
+  std::string place = url.substr(scheme + 3);
+  place = place.substr(0, place.find('?'));
+  // A password may hold an "@": the last one before the path ends it.
+  const std::size_t user_end = place.rfind('@');
+  if (user_end != std::string::npos) place.erase(0, user_end + 1);
+  return url.substr(0, scheme + 3) + place;
+}
+
+absl::StatusOr<std::unique_ptr<FileLock>> LockDatabase(const Config& config) {
+  ASSIGN_OR_RETURN(const Database database, OpenDatabase(config.system_database_url, config.schema));
+  if (database.sqlite_path.empty()) return std::unique_ptr<FileLock>();
+  return FileLock::Take(database.sqlite_path + ".lock", "the SQLite database " + database.sqlite_path);
+}
+
+absl::StatusOr<int> MigrateDatabase(const Config& config) {
+  ASSIGN_OR_RETURN(const Database database, OpenDatabase(config.system_database_url, config.schema));
+  return Migrate(database);
+}
+
+absl::StatusOr<int> AwaitDatabase(const Config& config, Signals& signals) {
+  const absl::Time give_up = absl::Now() + config.database_wait;
+  absl::Duration pause = kFirstPause;
+  while (true) {
+    absl::StatusOr<int> version = MigrateDatabase(config);
+    if (version.ok() || !absl::IsUnavailable(version.status())) return version;
+    if (absl::Now() + pause > give_up) return Unreachable(config, version.status());
+    Log(LogLevel::kWarning, "the database is not there yet, trying again",
+        {{"database", DescribeDatabase(config.system_database_url)},
+         {"error", Message(version.status())},
+         {"in", absl::FormatDuration(pause)},
+         {"giving_up_in", absl::FormatDuration(absl::Trunc(give_up - absl::Now(), absl::Seconds(1)))}});
+    const auto signal = signals.Wait(pause);
+    if (signal && signal->number != SIGCHLD) return absl::CancelledError("stopped while waiting for the database");
+    pause = std::min(pause * 2, kLongestPause);
+  }
+}
+
+absl::StatusOr<StorageFactory> OpenSystemStorage(const Config& config, const std::string& executor_id) {
+  return OpenStorage({config.system_database_url, config.schema, executor_id, config.name});
+}
+
+}  // namespace dbos::sidecar

@@ -1,0 +1,34 @@
+// The system database as the server sees it: locked, migrated and ready, or not.
+//
+// Blocking: yes, up to the configured wait.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+#include "sidecar/server/config.h"
+#include "sidecar/server/file_lock.h"
+#include "sidecar/server/signals.h"
+#include "sidecar/store/storage.h"
+
+namespace dbos::sidecar {
+
+// Kind and place of a database, without user, password or options.
+std::string DescribeDatabase(const std::string& url);
+
+// A SQLite file has one writing process: "<file>.lock". Null for databases that serve many.
+absl::StatusOr<std::unique_ptr<FileLock>> LockDatabase(const Config& config);
+
+// Creates or migrates the schema; the version it has afterwards. One try.
+absl::StatusOr<int> MigrateDatabase(const Config& config);
+
+// The same, again and again for `config.database_wait` while the database cannot be reached. A signal to stop ends the
+// wait with Cancelled.
+absl::StatusOr<int> AwaitDatabase(const Config& config, Signals& signals);
+
+absl::StatusOr<StorageFactory> OpenSystemStorage(const Config& config, const std::string& executor_id);
+
+}  // namespace dbos::sidecar

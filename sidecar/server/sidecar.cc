@@ -1,0 +1,139 @@
+#include "sidecar/server/sidecar.h"
+
+#include <filesystem>
+#include <utility>
+
+#include <malloc.h>
+
+#include "sidecar/base/ids.h"
+#include "sidecar/base/logging.h"
+#include "sidecar/base/status.h"
+#include "sidecar/server/database.h"
+
+#ifndef DBOS_VERSION
+#error "DBOS_VERSION comes from sidecar/server/CMakeLists.txt"
+#endif
+
+namespace dbos::sidecar {
+namespace {
+
+constexpr absl::Duration kCallsGrace = absl::Seconds(2);
+
+std::optional<StartupError> Failure(ExitCode code, const absl::Status& status) {
+  if (status.ok()) return std::nullopt;
+  return StartupError{code, status};
+}
+
+}  // namespace
+
+const char kVersion[] = DBOS_VERSION;
+
+Sidecar::~Sidecar() {
+  Stop();
+}
+
+std::optional<StartupError> Sidecar::Start(Signals& signals) {
+  if (auto error = Failure(kExitSocket, Reserve())) return error;
+  if (auto error = Failure(kExitDatabase, OpenDatabase(signals))) return error;
+  if (auto error = Failure(kExitFailure, Serve())) return error;
+  if (auto error = Failure(kExitSocket, socket_->Listen())) return error;
+  acceptor_ = std::make_unique<Acceptor>(*socket_, config_.allowed, [this](int fd) { grpc_->HandleConnection(fd); });
+  UpdateHealth();
+  Log(LogLevel::kInfo, "sidecar is ready",
+      {{"application", config_.name},
+       {"address", address()},
+       {"database", DescribeDatabase(config_.system_database_url)},
+       {"schema_version", std::to_string(schema_version_)},
+       {"executor_id", executor_id_},
+       {"version", kVersion}});
+  malloc_trim(0);  // what starting took is not needed again
+  return std::nullopt;
+}
+
+absl::Status Sidecar::Reserve() {
+  ASSIGN_OR_RETURN(const std::string path, SocketPath(config_.address));
+  ASSIGN_OR_RETURN(state_, StateDirectory::Open(config_.state_dir));
+  ASSIGN_OR_RETURN(socket_, ListeningSocket::Reserve(path, config_.socket_mode));
+  executor_id_ = config_.executor_id;
+  if (executor_id_.empty()) {
+    ASSIGN_OR_RETURN(executor_id_, state_->ExecutorId());
+  }
+  ledger_ = std::make_unique<ProcessLedger>(state_->ProcessesFile());
+  return absl::OkStatus();
+}
+
+absl::Status Sidecar::OpenDatabase(Signals& signals) {
+  ASSIGN_OR_RETURN(database_lock_, LockDatabase(config_));
+  ASSIGN_OR_RETURN(schema_version_, AwaitDatabase(config_, signals));
+  return absl::OkStatus();
+}
+
+absl::Status Sidecar::Serve() {
+  ASSIGN_OR_RETURN(StorageFactory storage, OpenSystemStorage(config_, executor_id_));
+  if (decorate_) storage = decorate_(std::move(storage));
+  EngineOptions options;
+  options.ping_timeout = config_.ping_timeout;
+  options.expected_incarnations = ledger_->Survivors();
+  loop_ = std::make_unique<EngineLoop>(std::make_unique<Engine>(options, RandomUuid), std::move(storage),
+                                       EngineLoop::Options());
+  loop_->Start();
+  grpc_ = GrpcServer::Start(*loop_, Info(), *ledger_, config_.reflection);
+  if (grpc_ == nullptr) return absl::InternalError("gRPC could not start");
+  return absl::OkStatus();
+}
+
+SidecarInfo Sidecar::Info() const {
+  const EngineOptions defaults;
+  SidecarInfo info;
+  info.version = kVersion;
+  info.boot_id = RandomUuid();
+  info.executor_id = executor_id_;
+  info.application_name = config_.name;
+  info.database = DescribeDatabase(config_.system_database_url);
+  info.schema_version = static_cast<std::uint32_t>(schema_version_);
+  info.ping_interval = defaults.ping_interval;
+  info.ping_timeout = config_.ping_timeout;
+  return info;
+}
+
+void Sidecar::UpdateHealth() {
+  const EngineStatus status = loop_->status();
+  grpc_->SetHealth({status.database_available, !status.draining});
+  if (database_was_available_ != status.database_available) {
+    if (database_was_available_) {
+      Log(status.database_available ? LogLevel::kInfo : LogLevel::kError,
+          status.database_available ? "the database is back" : "the database is not reachable",
+          {{"database", DescribeDatabase(config_.system_database_url)}});
+    }
+    database_was_available_ = status.database_available;
+  }
+}
+
+void Sidecar::Supervise() {
+  UpdateHealth();
+  ledger_->Save();
+}
+
+void Sidecar::Stop() {
+  if (std::exchange(stopped_, true)) return;
+  if (acceptor_ != nullptr) {
+    grpc_->SetHealth({loop_->status().database_available, false});
+    Log(LogLevel::kInfo, "stopping: executions may finish",
+        {{"drain_timeout", absl::FormatDuration(config_.drain_timeout)}});
+    const bool drained = loop_->DrainAndWait(config_.drain_timeout);
+    if (!drained) Log(LogLevel::kWarning, "not everything could be handed back; it is recovered at the next start");
+  }
+  acceptor_.reset();
+  socket_.reset();
+  if (grpc_ != nullptr) grpc_->Shutdown(kCallsGrace);
+  if (ledger_ != nullptr && grpc_ != nullptr) ledger_->Save();
+  loop_.reset();
+  grpc_.reset();
+  Log(LogLevel::kInfo, "stopped");
+}
+
+std::string Sidecar::address() const {
+  return "unix://" + std::filesystem::absolute(socket_->path()).lexically_normal().string();
+}
+
+}  // namespace dbos::sidecar
