@@ -1,0 +1,101 @@
+"""The figures of the issue: which workload makes each, what its floor is, and how its line is written."""
+import statistics
+from collections.abc import Callable
+
+from . import workloads
+from .report import Verdict, median, ratio, show
+from .sides import Bench
+from .wire import wire
+from .workloads import Round
+
+Rounds = list[Round]
+
+# Several figures may come from one workload; it is run once for all of them.
+WORKLOADS: dict[str, Callable[[Bench, int], Round]] = {
+    "ten_steps_at_50": workloads.at_50(10, 500),
+    "one_step_at_50": workloads.at_50(1, 1500),
+    "no_step_at_50": workloads.at_50(0, 2500),
+    "one_workflow": workloads.alone("latency", 1, 300),
+    "one_step": workloads.alone("steps", 50, 10),
+    "recovery": workloads.recovery,
+    "wire": wire,
+    "sqlite_at_50": workloads.sqlite_at_50,
+    "memory": workloads.memory,
+}
+
+
+def compare(figure: str, rounds: Rounds, key: str, unit: str, verdict: Verdict) -> dict:
+    """Ours against the peer's, medians of the rounds, with the bare database's median beside them."""
+    bare_key = key if key == "median_us" else "rate"
+    return show(figure, median(rounds, "ours", key), median(rounds, "peer", key), unit, rounds, verdict,
+                bare=median(rounds, "bare", bare_key))
+
+
+def throughput(figure: str, unit: str, floor: float, aim: float) -> Callable[[Rounds], dict]:
+    return lambda rounds: compare(figure, rounds, "rate", unit, Verdict("at_least", floor, aim))
+
+
+def latency(figure: str, floor: float, aim: float) -> Callable[[Rounds], dict]:
+    return lambda rounds: compare(figure, rounds, "median_us", "us", Verdict("at_most", floor, aim))
+
+
+def recovery(rounds: Rounds) -> dict:
+    return compare("recovery_1000", rounds, "seconds", "s", Verdict("at_most", 0.15, 0.08))
+
+
+def cpu_per_step(rounds: Rounds) -> dict:
+    key = "cpu_per_step_us"
+    return show("cpu_per_step", median(rounds, "ours", key), median(rounds, "peer", key), "us", rounds,
+                Verdict("at_most", 80, 50), judged="ours",
+                scope="ours: sidecar + PostgreSQL; peer: the SDK's process + PostgreSQL")
+
+
+def sqlite_steps(rounds: Rounds) -> dict:
+    return show("sqlite_steps_50", median(rounds, "ours", "rate"), median(rounds, "peer", "rate"), "steps/s", rounds,
+                Verdict("at_least", 2.5, 5), scope="peer: single rows committed by the bare library")
+
+
+def part(name: str, ours: float | None, peer: float | None, verdict: Verdict) -> dict:
+    return {"name": name, "ours": ours, "peer": peer, "ratio": ratio(ours, peer)} | verdict.fields(ours)
+
+
+def round_trips(rounds: Rounds) -> dict:
+    floors = {"alone_per_one_step_workflow": Verdict("at_most", 3), "at_50_per_step": Verdict("at_most", 0.2),
+              "at_50_commits_per_step": Verdict("at_most", 0.1)}
+    parts = [part(name, median(rounds, "ours", name), median(rounds, "peer", name), verdict)
+             for name, verdict in floors.items()]
+    # One a step, with room for a stray probe: the counts are of a living system.
+    return show("round_trips", median(rounds, "ours", "alone_per_step"), median(rounds, "peer", "alone_per_step"),
+                "round trips per step, alone", rounds, Verdict("at_most", 1.02, 1), judged="ours", parts=parts)
+
+
+def memory(rounds: Rounds) -> dict:
+    parts = [part("held_resident_mb", median(rounds, "held", "resident_mb"), None, Verdict("at_most", 80, 50)),
+             part("idle_cpu_percent_of_a_core", median(rounds, "idle", "cpu_percent_of_a_core"), None,
+                  Verdict("at_most", 0.5))]
+    return show("memory", median(rounds, "idle", "resident_mb"), None, "MB resident, idle", rounds,
+                Verdict("at_most", 32, 24), judged="ours", parts=parts)
+
+
+def steadiness(rounds: Rounds) -> dict:
+    """The worst round against the median one, each divided by the bare commit rate of its own round."""
+    values = [entry["ours"]["per_bare_commit"] for entry in rounds]
+    middle = statistics.median(values)
+    return show("steadiness", min(values), middle, "steps per bare commit: worst and median round",
+                [{"per_bare_commit": entry["ours"]["per_bare_commit"], "noise": entry["ours"]["noise"],
+                  "bare_noise": entry["bare"]["noise"]} for entry in rounds], Verdict("at_least", 0.8))
+
+
+FIGURES: dict[str, tuple[str, Callable[[Rounds], dict]]] = {
+    "steps_10x50": ("ten_steps_at_50", throughput("steps_10x50", "steps/s", 12, 20)),
+    "workflows_1x50": ("one_step_at_50", throughput("workflows_1x50", "workflows/s", 9, 14)),
+    "workflows_x50": ("no_step_at_50", throughput("workflows_x50", "workflows/s", 8, 12)),
+    "workflow_latency": ("one_workflow", latency("workflow_latency", 0.4, 0.28)),
+    "step_latency": ("one_step", latency("step_latency", 0.3, 0.2)),
+    "recovery_1000": ("recovery", recovery),
+    "round_trips": ("wire", round_trips),
+    "cpu_per_step": ("ten_steps_at_50", cpu_per_step),
+    "sqlite_steps_50": ("sqlite_at_50", sqlite_steps),
+    "memory": ("memory", memory),
+    "steadiness": ("ten_steps_at_50", steadiness),
+}
