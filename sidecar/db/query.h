@@ -9,6 +9,8 @@
 #pragma once
 
 #include <initializer_list>
+#include <span>
+#include <utility>
 #include <vector>
 
 #include "sidecar/base/check.h"
@@ -28,9 +30,10 @@ class Statement {
  public:
   explicit Statement(const Query& query, std::vector<Value> args = {}) : query_(&query), args_(std::move(args)) {}
 
-  void AddRow(std::initializer_list<Value> row) {
+  void AddRow(std::initializer_list<Value> row) { AddRow(std::span<const Value>(row.begin(), row.size())); }
+  void AddRow(std::span<const Value> row) {
     DBOS_CHECK(row_count_ == 0 || values_.size() == row_count_ * row.size());
-    values_.insert(values_.end(), row);
+    values_.insert(values_.end(), row.begin(), row.end());
     ++row_count_;
   }
 

@@ -52,6 +52,7 @@ class Result {
     std::size_t index_;
   };
 
+  std::size_t columns() const { return columns_; }
   std::size_t size() const { return columns_ == 0 ? 0 : cells_.size() / columns_; }
   Row operator[](std::size_t index) const { return Row(*this, index); }
 
