@@ -27,6 +27,8 @@ std::shared_ptr<detail::AppRuntime> MakeRuntime(AppOptions options) {
 
 App::App(AppOptions options) : runtime_(MakeRuntime(std::move(options))) {
 }
+App::App(std::shared_ptr<detail::AppRuntime> runtime) : runtime_(std::move(runtime)) {
+}
 App::~App() {
   runtime_->Shutdown();
 }

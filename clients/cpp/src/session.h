@@ -13,9 +13,9 @@
 #include <optional>
 #include <string>
 
-#include "limits.h"
 #include "mutex.h"
 #include "outbox.h"
+#include "request_limits.h"
 #include "timers.h"
 #include "transport.h"
 

@@ -8,7 +8,7 @@
 
 #include "dbos/v1/workflows.pb.h"
 
-#include "limits.h"
+#include "request_limits.h"
 
 namespace dbos::runtime {
 

@@ -65,6 +65,8 @@ using WorkflowOf = Workflow<typename detail::FunctionTraits<F>::Result, typename
 class App {
  public:
   explicit App(AppOptions options);
+  // Over a runtime that was made elsewhere: for tests of the runtime itself, with a transport of their own.
+  explicit App(std::shared_ptr<detail::AppRuntime> runtime);
   ~App();
   App(const App&) = delete;
   App& operator=(const App&) = delete;

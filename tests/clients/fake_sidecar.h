@@ -1,0 +1,109 @@
+// FakeSidecar: a Transport that answers as a sidecar would, from memory, and shows what was sent to it.
+//
+// It records steps and outcomes by workflow, acknowledges them unless acknowledgements are held, and dispatches what is
+// started. Its answers come from a thread of its own, as gRPC's do.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <dbos/dbos.h>
+
+#include "dbos/v1/steps.pb.h"
+
+#include "clients/cpp/src/transport.h"
+
+namespace dbos::testing {
+
+struct StoredWorkflow {
+  std::string name;
+  std::string input;
+  std::string owner_token;
+  std::map<int, v1::StepRecord> steps;
+  v1::WorkflowStatus status = v1::WORKFLOW_STATUS_PENDING;
+  v1::Outcome outcome;
+};
+
+class FakeSidecar {
+ public:
+  FakeSidecar();
+  ~FakeSidecar();
+  FakeSidecar(const FakeSidecar&) = delete;
+  FakeSidecar& operator=(const FakeSidecar&) = delete;
+
+  // An app over this sidecar. One at a time.
+  std::unique_ptr<App> MakeApp(AppOptions options = {.name = "test", .version = "test-1"});
+
+  // A workflow that an earlier process began. Dispatched when the app is attached.
+  void AddPending(const std::string& id, const std::string& name, const std::string& input,
+                  const std::vector<v1::StepRecord>& steps);
+
+  // Acknowledgements wait until they are released. What was received is recorded all the same.
+  void HoldAcks();
+  void ReleaseAcks();
+  // The stream breaks; what was not acknowledged by then never will be on it.
+  void Break();
+  // Answers to resumed executions on the next Hello; adopted unless said otherwise.
+  void SetVerdict(v1::Reattached::Verdict verdict);
+  // Operations of this kind are refused from now on, until the reason is REASON_UNSPECIFIED.
+  void Refuse(v1::ClientFrame::FrameCase kind, v1::Reason reason, v1::RetryClass retry);
+  void Push(v1::ServerFrame frame);
+  void Cancel(const std::string& id);
+
+  // Blocks until `condition` holds of the frames received so far; fails the test after 10 s.
+  using Frames = std::vector<v1::ClientFrame>;
+  void WaitUntil(const std::function<bool(const Frames&)>& condition);
+  Frames frames();
+  // How many frames each message had that carried at least one operation.
+  std::vector<int> operations_per_message();
+  StoredWorkflow workflow(const std::string& id);
+  int streams();
+
+ private:
+  class Link;
+  using Lock = std::unique_lock<std::mutex>;
+  void Deliver();
+  void Receive(const std::string& message);
+  void Handle(const v1::ClientFrame& frame);
+  bool Refused(const v1::ClientFrame& frame, std::uint64_t seq);
+  void HandleHello(const v1::Hello& hello);
+  void HandleStart(const v1::StartFrame& frame);
+  void Acknowledge(std::uint64_t seq);
+  void AnswerWaiters(const std::string& id);
+  void Dispatch(const std::string& id);
+  v1::ServerFrame& Answer();
+
+  std::mutex mu_;
+  std::condition_variable changed_;
+  bool stopping_ = false;
+  bool hold_acks_ = false;
+  int streams_ = 0;
+  v1::Reattached::Verdict verdict_ = v1::Reattached::VERDICT_ADOPTED;
+  v1::ClientFrame::FrameCase refused_kind_ = v1::ClientFrame::FRAME_NOT_SET;
+  v1::ErrorDetail refusal_;
+  runtime::TransportEvents* events_ = nullptr;
+  bool closing_ = false;
+  int written_ = 0;  // writes to confirm
+  std::deque<std::string> incoming_;
+  v1::SessionEvent outgoing_;
+  std::vector<std::uint64_t> held_acks_;
+  Frames frames_;
+  std::vector<int> operations_per_message_;
+  std::map<std::string, StoredWorkflow> workflows_;
+  std::multimap<std::string, std::uint64_t> waiters_;
+  std::set<std::string> undispatched_;
+  std::thread thread_;
+};
+
+v1::StepRecord RecordedStep(int step_id, const std::string& name, const std::string& value);
+
+}  // namespace dbos::testing

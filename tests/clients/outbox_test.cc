@@ -1,0 +1,131 @@
+// Outbox: order, batching, limits, and what is sent again on a new stream.
+#include "clients/cpp/src/outbox.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "gtest/gtest.h"
+
+namespace dbos::runtime {
+namespace {
+
+class Owner final : public OperationOwner {
+ public:
+  void OnAcknowledged(std::size_t /*count*/) override {}
+  void OnRefused(const v1::ErrorDetail& /*error*/) override {}
+  bool Abandoned() const override { return abandoned; }
+  bool abandoned = false;
+};
+
+class OutboxTest : public ::testing::Test {
+ protected:
+  void PushStep(int step_id, std::size_t padding = 0) {
+    v1::RecordStepFrame frame;
+    frame.mutable_step()->set_step_id(step_id);
+    frame.mutable_step()->set_name(std::string(padding, 'x'));
+    outbox_.Push({.kind = FrameKind::kRecordStep, .body = frame.SerializeAsString(), .owner = owner_});
+  }
+  void PushAwait(const std::string& id) {
+    v1::AwaitFrame frame;
+    frame.set_workflow_id(id);
+    outbox_.Push({.kind = FrameKind::kAwait, .body = frame.SerializeAsString(), .owner = owner_});
+  }
+  // The next message as text: "3@7" is step 3 with seq 7.
+  std::vector<std::string> Next() {
+    v1::SessionRequest request;
+    EXPECT_TRUE(request.ParseFromString(outbox_.NextMessage()));
+    std::vector<std::string> seen;
+    for (const v1::ClientFrame& frame : request.frames()) {
+      if (frame.has_pong()) seen.push_back("pong");
+      if (frame.has_record_step()) {
+        seen.push_back(std::to_string(frame.record_step().step().step_id()) + "@" +
+                       std::to_string(frame.record_step().seq()));
+      }
+      if (frame.has_await_workflow()) {
+        seen.push_back(frame.await_workflow().workflow_id() + "@" + std::to_string(frame.await_workflow().seq()));
+      }
+    }
+    return seen;
+  }
+  std::size_t Acknowledge(std::uint64_t first, std::uint64_t last) {
+    v1::Acknowledged acknowledged;
+    v1::Acknowledged::Range& range = *acknowledged.add_ranges();
+    range.set_first(first);
+    range.set_last(last);
+    Outbox::Answered answered;
+    outbox_.Acknowledge(acknowledged, answered);
+    return answered.empty() ? 0 : answered.front().second;
+  }
+  using Seen = std::vector<std::string>;
+  std::shared_ptr<Owner> owner_ = std::make_shared<Owner>();
+  Outbox outbox_;
+};
+
+TEST_F(OutboxTest, WhatWaitedGoesOutTogetherInOrder) {
+  PushStep(1);
+  PushStep(2);
+  outbox_.PushControl(FrameKind::kPong, "");
+  EXPECT_EQ(Next(), (Seen{"pong", "1@1", "2@2"}));
+  EXPECT_TRUE(Next().empty());
+}
+
+TEST_F(OutboxTest, OnlyTheUnansweredIsSentAgainInTheSameOrder) {
+  for (int step = 1; step <= 4; ++step) PushStep(step);
+  PushAwait("w");
+  EXPECT_EQ(Next().size(), 5U);
+  EXPECT_EQ(Acknowledge(2, 3), 2U);
+  PushStep(5);
+  outbox_.Rewind();
+  EXPECT_EQ(Next(), (Seen{"1@6", "4@7", "5@8", "w@9"}));
+}
+
+TEST_F(OutboxTest, WhatWasAbandonedIsNotSentAgain) {
+  PushStep(1);
+  PushAwait("w");
+  EXPECT_EQ(Next().size(), 2U);
+  owner_->abandoned = true;
+  outbox_.Rewind();
+  EXPECT_TRUE(Next().empty());
+  EXPECT_EQ(outbox_.size(), 0U);
+}
+
+TEST_F(OutboxTest, NoMoreIsInFlightThanTheLimit) {
+  outbox_.set_max_in_flight(2);
+  for (int step = 1; step <= 3; ++step) PushStep(step);
+  EXPECT_EQ(Next(), (Seen{"1@1", "2@2"}));
+  EXPECT_TRUE(Next().empty());
+  EXPECT_EQ(Acknowledge(1, 1), 1U);
+  EXPECT_EQ(Next(), Seen{"3@3"});
+}
+
+TEST_F(OutboxTest, AMessageEndsAtTheByteLimitButNeverSplitsAnOperation) {
+  PushStep(1, Outbox::kMessageBytes / 2);
+  PushStep(2, Outbox::kMessageBytes * 2);
+  PushStep(3);
+  EXPECT_EQ(Next(), Seen{"1@1"});
+  EXPECT_EQ(Next(), Seen{"2@2"});
+  EXPECT_EQ(Next(), Seen{"3@3"});
+}
+
+TEST_F(OutboxTest, AWaitDoesNotKeepTheRestFromLeaving) {
+  PushAwait("w");
+  EXPECT_EQ(Next(), Seen{"w@1"});
+  PushStep(1);
+  EXPECT_EQ(Next(), Seen{"1@2"});
+  EXPECT_EQ(Acknowledge(2, 2), 1U);
+  EXPECT_EQ(outbox_.size(), 1U);
+  EXPECT_NE(outbox_.Take(1).owner, nullptr);
+  EXPECT_EQ(outbox_.size(), 0U);
+}
+
+TEST_F(OutboxTest, AnUnknownAcknowledgementIsIgnored) {
+  PushStep(1);
+  EXPECT_EQ(Next().size(), 1U);
+  EXPECT_EQ(Acknowledge(7, 900), 0U);
+  EXPECT_EQ(outbox_.Take(5).owner, nullptr);
+  EXPECT_EQ(Acknowledge(0, 900), 1U);
+}
+
+}  // namespace
+}  // namespace dbos::runtime

@@ -1,0 +1,58 @@
+// dbos::testing: a workflow function in a unit test, without a sidecar.
+#include <stdexcept>
+#include <string>
+
+#include <dbos/dbos.h>
+#include <dbos/testing.h>
+
+#include "gtest/gtest.h"
+
+namespace dbos::testing {
+namespace {
+
+std::string Checkout(Context& ctx, const std::string& item) {
+  const int payment = ctx.step("charge", {.max_attempts = 3}, [&] { return static_cast<int>(item.size()); });
+  auto weight = ctx.async("weigh", [] { return 2; });
+  auto shipping = ctx.start<std::string>("ship", {}, item, weight.get());
+  return std::to_string(payment) + " " + shipping.result();
+}
+
+TEST(UnitTestingTest, AWorkflowRunsInMemoryAndShowsItsRecords) {
+  WorkflowTest test("order-1");
+  test.returns("ship", "sent");
+  EXPECT_EQ(Checkout(test.context(), "shoes"), "5 sent");
+  const auto steps = test.steps();
+  ASSERT_EQ(steps.size(), 4U);
+  EXPECT_EQ(steps[0].name, "charge");
+  EXPECT_EQ(steps[0].output, "5");
+  EXPECT_EQ(steps[2].child_workflow_id, "order-1-2");
+  EXPECT_EQ(steps[3].name, "DBOS.getResult");
+}
+
+TEST(UnitTestingTest, AStepCanBeGivenAResultOrAFailure) {
+  WorkflowTest test;
+  test.returns("charge", 7);
+  test.fails("ship", {.name = "Lost", .message = "truck"});
+  EXPECT_THROW(Checkout(test.context(), "shoes"), WorkflowError);
+  EXPECT_EQ(test.steps()[0].output, "7");
+  EXPECT_EQ(test.steps()[3].error->message, "truck");
+}
+
+TEST(UnitTestingTest, RetriesDoNotWait) {
+  WorkflowTest test;
+  int attempts = 0;
+  const int value = test.context().step("flaky", {.max_attempts = 3, .interval = std::chrono::hours(1)}, [&] {
+    if (++attempts < 3) throw std::runtime_error("down");
+    return attempts;
+  });
+  EXPECT_EQ(value, 3);
+}
+
+TEST(UnitTestingTest, CancellingUnwinds) {
+  WorkflowTest test;
+  test.cancel();
+  EXPECT_THROW(Checkout(test.context(), "x"), WorkflowCancelled);
+}
+
+}  // namespace
+}  // namespace dbos::testing

@@ -1,0 +1,126 @@
+// Values: the exact text that is stored, and what reads back.
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <dbos/dbos.h>
+#include <dbos/protobuf.h>
+
+#include "dbos/v1/common.pb.h"
+#include "gtest/gtest.h"
+
+namespace dbos {
+
+struct Order {
+  std::string id;
+  std::int64_t cents = 0;
+  std::optional<std::string> note;
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Order, id, cents, note)
+
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::system_clock;
+
+constexpr std::int64_t kWide = 9'007'199'254'740'993;
+
+TEST(ValuesTest, ScalarsAreWrittenAsTheSdksWriteThem) {
+  EXPECT_EQ(Encode(42), "42");
+  EXPECT_EQ(Encode(true), "true");
+  EXPECT_EQ(Encode(1.5), "1.5");
+  EXPECT_EQ(Encode(std::string("hello-interop")), "\"hello-interop\"");
+  EXPECT_EQ(Encode("quote\" and \xc3\xa9\n"), "\"quote\\\" and \xc3\xa9\\n\"");
+  EXPECT_EQ(Encode(nullptr), "null");
+  EXPECT_EQ(Encode(std::optional<int>()), "null");
+}
+
+TEST(ValuesTest, OrderedJsonKeepsTheOrderOfItsKeys) {
+  const Json value = {{"sender", "test"}, {"payload", {1, 2, 3}}, {"a", nullptr}};
+  EXPECT_EQ(Encode(value), R"({"sender":"test","payload":[1,2,3],"a":null})");
+  EXPECT_EQ(Decode<Json>(Encode(value)), value);
+}
+
+TEST(ValuesTest, RawJsonIsStoredByteForByte) {
+  const RawJson raw{R"({ "b" : 1.0, "a":12345678901234567890123 })"};
+  EXPECT_EQ(Encode(raw), raw.text);
+  EXPECT_EQ(Decode<RawJson>(raw.text), raw);
+  EXPECT_THROW(Encode(RawJson{"{"}), InvalidArgument);
+}
+
+TEST(ValuesTest, IntegersBeyondTwoToTheFiftyThreeAreDecimalStrings) {
+  EXPECT_EQ(Encode(std::int64_t{9'007'199'254'740'991}), "9007199254740991");
+  EXPECT_EQ(Encode(kWide), "\"9007199254740993\"");
+  EXPECT_EQ(Encode(-kWide), "\"-9007199254740993\"");
+  EXPECT_EQ(Encode(std::numeric_limits<std::uint64_t>::max()), "\"18446744073709551615\"");
+  EXPECT_EQ(Encode(std::vector<std::int64_t>{1, kWide}), "[1,\"9007199254740993\"]");
+  EXPECT_EQ(Encode(Json{{"n", kWide}}), R"({"n":"9007199254740993"})");
+}
+
+TEST(ValuesTest, WideIntegersAreReadAsNumberAndAsString) {
+  EXPECT_EQ(Decode<std::int64_t>("\"9007199254740993\""), kWide);
+  EXPECT_EQ(Decode<std::int64_t>("9007199254740993"), kWide);
+  const Order order = Decode<Order>(R"({"id":"o","cents":"9007199254740993","note":null})");
+  EXPECT_EQ(order.cents, kWide);
+  EXPECT_FALSE(order.note.has_value());
+  EXPECT_THROW(Decode<std::int64_t>("\"12x\""), InvalidArgument);
+}
+
+TEST(ValuesTest, OtherJsonOfTheProgramKeepsItsNumbers) {
+  EXPECT_EQ(nlohmann::json(kWide).dump(), "9007199254740993");
+}
+
+TEST(ValuesTest, NanAndInfinityAreRefused) {
+  EXPECT_THROW(Encode(std::numeric_limits<double>::quiet_NaN()), InvalidArgument);
+  EXPECT_THROW(Encode(std::vector<double>{1, std::numeric_limits<double>::infinity()}), InvalidArgument);
+}
+
+TEST(ValuesTest, InvalidUtf8IsRefused) {
+  EXPECT_THROW(Encode(std::string("\xff")), InvalidArgument);
+}
+
+TEST(ValuesTest, TimesAreUtcWithMilliseconds) {
+  const system_clock::time_point time(milliseconds(1'749'983'445'123));
+  EXPECT_EQ(Encode(time), "\"2025-06-15T10:30:45.123Z\"");
+  EXPECT_EQ(Decode<system_clock::time_point>("\"2025-06-15T10:30:45.123Z\""), time);
+  EXPECT_EQ(Decode<system_clock::time_point>("\"2025-06-15T12:30:45.123+02:00\""), time);
+  EXPECT_EQ(Encode(system_clock::time_point(milliseconds(-1))), "\"1969-12-31T23:59:59.999Z\"");
+  EXPECT_THROW(Decode<system_clock::time_point>("\"2025-06-15T10:30:45.123\""), InvalidArgument);
+  EXPECT_THROW(Decode<system_clock::time_point>("\"2025-02-30T10:30:45Z\""), InvalidArgument);
+}
+
+TEST(ValuesTest, BytesAreBase64) {
+  std::vector<std::byte> bytes;
+  const std::vector<std::string> expected = {"\"\"", "\"AA==\"", "\"AAE=\"", "\"AAEC\"", "\"AAECAw==\""};
+  for (std::size_t size = 0; size < expected.size(); ++size) {
+    EXPECT_EQ(Encode(bytes), expected[size]);
+    EXPECT_EQ(Decode<std::vector<std::byte>>(expected[size]), bytes);
+    bytes.push_back(static_cast<std::byte>(size));
+  }
+  EXPECT_THROW(Decode<std::vector<std::byte>>("\"%\""), InvalidArgument);
+}
+
+TEST(ValuesTest, AMissingFieldNamesItself) {
+  try {
+    Decode<Order>(R"({"id":"o"})");
+    FAIL();
+  } catch (const InvalidArgument& error) {
+    EXPECT_NE(std::string(error.what()).find("cents"), std::string::npos) << error.what();
+  }
+}
+
+TEST(ValuesTest, ProtobufMessagesUseTheirJsonMapping) {
+  v1::WorkflowInfo info;
+  info.set_queue_name("q");
+  info.set_created_at_ms(5);
+  EXPECT_EQ(Encode(info), R"({"queueName":"q","createdAtMs":"5"})");
+  EXPECT_EQ(Decode<v1::WorkflowInfo>(R"({"queueName":"q","createdAtMs":5,"unknown":1})").created_at_ms(), 5);
+}
+
+}  // namespace
+}  // namespace dbos

@@ -1,0 +1,58 @@
+// WorkerPool and Timers.
+#include "clients/cpp/src/worker_pool.h"
+
+#include <atomic>
+#include <latch>
+#include <string>
+
+#include "gtest/gtest.h"
+
+#include "clients/cpp/src/timers.h"
+
+namespace dbos::runtime {
+namespace {
+
+TEST(WorkerPoolTest, JobsRunAtTheSameTimeUpToTheCap) {
+  WorkerPool pool(3);
+  std::latch together(3);
+  for (int i = 0; i < 3; ++i) pool.Submit([&] { together.arrive_and_wait(); });
+  together.wait();
+}
+
+TEST(WorkerPoolTest, BeyondTheCapJobsWaitForAThread) {
+  WorkerPool pool(1);
+  std::atomic<int> done = 0;
+  std::latch all(3);
+  for (int i = 0; i < 3; ++i) {
+    pool.Submit([&, i] {
+      EXPECT_EQ(done++, i);
+      all.count_down();
+    });
+  }
+  all.wait();
+}
+
+TEST(WorkerPoolTest, StopRunsWhatIsQueued) {
+  std::atomic<int> done = 0;
+  WorkerPool pool(2);
+  for (int i = 0; i < 100; ++i) pool.Submit([&] { ++done; });
+  pool.Stop();
+  EXPECT_EQ(done, 100);
+}
+
+TEST(TimersTest, CallsComeInTheOrderOfTheirTimes) {
+  Timers timers;
+  std::string order;
+  std::latch last(1);
+  timers.After(std::chrono::milliseconds(20), [&] {
+    order += 'b';
+    last.count_down();
+  });
+  timers.After(std::chrono::milliseconds(1), [&] { order += 'a'; });
+  timers.Cancel(timers.After(std::chrono::milliseconds(2), [&] { order += 'x'; }));
+  last.wait();
+  EXPECT_EQ(order, "ab");
+}
+
+}  // namespace
+}  // namespace dbos::runtime
