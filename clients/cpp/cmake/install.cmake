@@ -21,6 +21,8 @@ write_basic_package_version_file(${CMAKE_CURRENT_BINARY_DIR}/dbos-config-version
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/dbos-config.cmake ${CMAKE_CURRENT_BINARY_DIR}/dbos-config-version.cmake
         DESTINATION ${package_dir} COMPONENT client)
 
+# Relative, so that the installed tree can be moved.
+file(RELATIVE_PATH prefix_from_pc ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
 configure_file(${CMAKE_CURRENT_LIST_DIR}/dbos-client.pc.in ${CMAKE_CURRENT_BINARY_DIR}/dbos-client.pc @ONLY)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/dbos-client.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig
         COMPONENT client)

@@ -61,10 +61,11 @@ std::optional<v1::ErrorDetail> Session::fatal() const {
 }
 
 void Session::Close() {
-  const SteadyTime polite_until = std::chrono::steady_clock::now() + kCloseMax;
+  SteadyTime polite_until = std::chrono::steady_clock::now() + kCloseMax;
   {
     const MutexLock lock(mu_);
     closing_ = true;
+    if (state_ != State::kReady) polite_until = {};  // nobody reads what we would still say
     while (state_ == State::kReady && (writing_ || outbox_.has_control()) && changed_.WaitUntil(mu_, polite_until)) {
     }
     state_ = State::kClosed;
