@@ -2,7 +2,8 @@
 """What the documentation names exists, and what it shows runs.
 
 Every path in backquotes (`sidecar/engine/loop.h`, `migrations/`) is in the tree, every relative link leads somewhere,
-and every fenced block of README.md is of a kind that tests/e2e/readme_test.py executes.
+every setting of sidecar/server/settings.cc has its row in README.md, and every fenced block of README.md is of a kind
+that tests/e2e/readme/readme_test.py executes.
 """
 import pathlib
 import re
@@ -14,8 +15,10 @@ from rule import Planted
 TOP = r"(?:clients|deploy|migrations|protos|sidecar|tests)"
 PATH = re.compile(rf"`(?:\./)?({TOP}/[\w./*-]*)(?:[ `])")
 LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#]+)")
-FENCE = re.compile(r"^```([^\n]*)\n.*?^```$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^```(\w*)[^\n]*\n.*?^```$", re.MULTILINE | re.DOTALL)
 EXECUTED = {"sh", "console", "cpp", "cmake", "yaml"}
+SETTINGS = pathlib.PurePosixPath("sidecar/server/settings.cc")
+SETTING = re.compile(r'^ *\{"([a-z_.]+)", "([A-Z_]*)", "([a-z-]*)",', re.MULTILINE)
 
 
 def exists(root: pathlib.Path, path: str) -> bool:
@@ -34,8 +37,23 @@ def check_page(root: pathlib.Path, path: pathlib.PurePosixPath) -> list[str]:
     return found
 
 
+def check_settings(root: pathlib.Path) -> list[str]:
+    """A row begins with `| key | ENVIRONMENT | --flag |`, each in backquotes."""
+    if not (root / SETTINGS).exists():
+        return []
+    readme = (root / "README.md").read_text(encoding="utf-8") if (root / "README.md").exists() else ""
+    settings = SETTING.findall((root / SETTINGS).read_text(encoding="utf-8"))
+    found = [] if settings else [f"{SETTINGS}: no setting found; has its form changed?"]
+    for key, variable, flag in settings:
+        cells = [f"`{key}`", f"`{variable}`" if variable else "", f"`--{flag}`" if flag else ""]
+        row = "| " + " | ".join(cells) + " |"
+        if row not in readme:
+            found.append(f"README.md: no row that begins with {row}")
+    return found
+
+
 def check(root: pathlib.Path) -> list[str]:
-    return [line for path in rule.files(root, (".md",)) for line in check_page(root, path)]
+    return [line for path in rule.files(root, (".md",)) for line in check_page(root, path)] + check_settings(root)
 
 
 PLANTED = [
@@ -45,6 +63,9 @@ PLANTED = [
     Planted("README.md", "[here](sidecar/x.md) and [there](https://example.org)\n", "links to sidecar/x.md"),
     Planted("README.md", "```python\nprint()\n```\n", "a block of kind 'python' is not executed"),
     Planted("README.md", "```sh\ntrue\n```\n", ""),
+    Planted(str(SETTINGS), '      {"log.level", "DBOS_LEVEL", "level", "help"},\n',
+            "begins with | `log.level` | `DBOS_LEVEL` | `--level` |"),
+    Planted(str(SETTINGS), "other text\n", "no setting found"),
 ]
 
 if __name__ == "__main__":

@@ -27,6 +27,8 @@ def declarations(text: str) -> Iterator[tuple[int, int, str]]:
     for position, char in enumerate(code):
         if char == "\n":
             line += 1
+            if depth == 0 and re.fullmatch(r"\s*[A-Z][A-Z_]+\(.*\)\s*", head):
+                head = ""  # a macro that needs no semicolon
         if depth == 0 and not head and not char.isspace() and char not in "{};":
             start = line
         if depth > 0:
@@ -97,6 +99,7 @@ PLANTED = [
     Planted("sidecar/a.h", "class A final : public B {\n public:\n" + long_function("  int F() const", 71) + "};\n",
             "a.h:3: a function of 71"),
     Planted("tests/a.cc", long_function("TEST(AbcTest, DoesIt)", 90), "a function of 90"),
+    Planted("tests/a.cc", "MACRO(A, b)\n\nnamespace {\n" + "int F() {}\n" * 90 + "}\n", ""),
     Planted("sidecar/a.cc", "constexpr int kTable[] = {\n" + "  1,\n" * 90 + "};\n", ""),
     Planted("sidecar/a.cc", "int a;\n" * 401, "401 lines"),
     Planted("sidecar/a.h", "int a;\n" * 251, "251 lines"),
