@@ -4,9 +4,9 @@
 // next and hands that out exactly once; the caller then does it without the lock.
 //
 // Threads:  any. Blocking: never.
-// Limits:   a message is closed at about `message_bytes`; more than kOutboxBytesMax waiting, or one write that the
+// Limits:   a message is closed at about `message_bytes`; more than `waiting_bytes` waiting, or one write that the
 // other
-//           end does not take for kWritePatience, means a client that stopped reading: the call is cancelled.
+//           end does not take for `patience`, means a client that stopped reading: the call is cancelled.
 // Memory:   messages are built on an arena of their own and dropped whole.
 #pragma once
 
@@ -37,14 +37,19 @@ enum class StreamAction {
 template <typename Message>
 class Outbox {
  public:
-  explicit Outbox(std::size_t message_bytes) : message_bytes_(message_bytes) {}
+  struct Limits {
+    std::size_t message_bytes = 1 << 20;
+    std::size_t waiting_bytes = kOutboxBytesMax;
+    std::chrono::milliseconds patience = kWritePatience;
+  };
+  explicit Outbox(const Limits& limits) : limits_(limits) {}
 
   // Runs `add` on the message being filled, which will grow by about `bytes`. Ignored once the stream has ended.
   template <typename Add>
   void Append(std::size_t bytes, Add add) {
     MutexLock lock(mu_);
     if (ended_) return;
-    if (waiting_.empty() || waiting_.back()->bytes + bytes > message_bytes_) waiting_.push_back(NewBatch());
+    if (waiting_.empty() || waiting_.back()->bytes + bytes > limits_.message_bytes) waiting_.push_back(NewBatch());
     Batch& batch = *waiting_.back();
     add(*batch.message);
     batch.bytes += bytes;
@@ -128,11 +133,11 @@ class Outbox {
 
   bool IsStuck() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     if (cancelled_) return false;
-    cancelled_ = bytes_ > kOutboxBytesMax || Clock::now() - write_started_ > kWritePatience;
+    cancelled_ = bytes_ > limits_.waiting_bytes || Clock::now() - write_started_ > limits_.patience;
     return cancelled_;
   }
 
-  const std::size_t message_bytes_;
+  const Limits limits_;
   Mutex mu_;
   std::deque<std::unique_ptr<Batch>> waiting_ ABSL_GUARDED_BY(mu_);
   std::unique_ptr<Batch> writing_ ABSL_GUARDED_BY(mu_);

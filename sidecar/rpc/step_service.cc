@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "sidecar/rpc/convert.h"
-#include "sidecar/rpc/session.h"
+#include "sidecar/rpc/session_stream.h"
 #include "sidecar/rpc/step_calls.h"
 #include "sidecar/rpc/subscription.h"
 #include "sidecar/rpc/validate.h"
@@ -27,7 +27,7 @@ Error ReadReplay(Storage& storage, const v1::GetReplayRequest& request, v1::Repl
 }  // namespace
 
 grpc::ServerBidiReactor<v1::SessionRequest, v1::SessionEvent>* StepService::Session(grpc::CallbackServerContext* call) {
-  return sidecar::Session::Open(context_, call);
+  return SessionStream::Open(context_, call);
 }
 
 grpc::ServerWriteReactor<v1::Execution>* StepService::Subscribe(grpc::CallbackServerContext* call,

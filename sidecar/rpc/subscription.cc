@@ -19,7 +19,7 @@ Subscription* Subscription::Open(RpcContext& context, grpc::CallbackServerContex
 
 // An outbox with messages of no bytes: every execution is a message of its own.
 Subscription::Subscription(RpcContext& context, grpc::CallbackServerContext* call)
-    : context_(context), call_(call), outbox_(0) {
+    : context_(context), call_(call), outbox_({.message_bytes = 0}) {
 }
 
 void Subscription::Attach(v1::SubscribeRequest request) {

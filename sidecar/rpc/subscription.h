@@ -1,6 +1,6 @@
 // Subscription: the raw-stub door's stream of executions. Everything else of a session's talk goes by unary calls.
 //
-// Threads, lifetime, limits: as Session.
+// Threads, lifetime, limits: as SessionStream.
 #pragma once
 
 #include <atomic>

@@ -116,7 +116,8 @@ void Sidecar::Supervise() {
 
 void Sidecar::Stop() {
   if (std::exchange(stopped_, true)) return;
-  if (acceptor_ != nullptr) {
+  const bool served = acceptor_ != nullptr;
+  if (served) {
     grpc_->SetHealth({loop_->status().database_available, false});
     Log(LogLevel::kInfo, "stopping: executions may finish",
         {{"drain_timeout", absl::FormatDuration(config_.drain_timeout)}});
@@ -129,7 +130,7 @@ void Sidecar::Stop() {
   if (ledger_ != nullptr && grpc_ != nullptr) ledger_->Save();
   loop_.reset();
   grpc_.reset();
-  Log(LogLevel::kInfo, "stopped");
+  if (served) Log(LogLevel::kInfo, "stopped");
 }
 
 std::string Sidecar::address() const {

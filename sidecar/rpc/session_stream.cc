@@ -1,4 +1,4 @@
-#include "sidecar/rpc/session.h"
+#include "sidecar/rpc/session_stream.h"
 
 #include <utility>
 
@@ -13,8 +13,7 @@
 namespace dbos::sidecar {
 namespace {
 
-constexpr std::size_t kMessageBytesGoal = 1 << 20;  // big messages block what comes behind them
-constexpr std::size_t kFrameOverheadBytes = 256;    // of a converted frame in the engine's mailbox
+constexpr std::size_t kFrameOverheadBytes = 256;  // of a converted frame in the engine's mailbox
 
 std::int64_t NowMs() {
   return absl::ToUnixMillis(absl::Now());
@@ -23,24 +22,24 @@ std::int64_t NowMs() {
 }  // namespace
 
 // ---------------------------------------------------------------- life of the stream
-Session* Session::Open(RpcContext& context, grpc::CallbackServerContext* call) {
-  auto session = std::make_shared<Session>(context, call);
+SessionStream* SessionStream::Open(RpcContext& context, grpc::CallbackServerContext* call) {
+  auto session = std::make_shared<SessionStream>(context, call);
   session->self_ = session;
   session->Read();
   return session.get();
 }
 
-Session::Session(RpcContext& context, grpc::CallbackServerContext* call)
-    : context_(context), call_(call), read_arena_(read_block_.data(), read_block_.size()), outbox_(kMessageBytesGoal) {
+SessionStream::SessionStream(RpcContext& context, grpc::CallbackServerContext* call)
+    : context_(context), call_(call), read_arena_(read_block_.data(), read_block_.size()), outbox_({}) {
 }
 
-void Session::Read() {
+void SessionStream::Read() {
   read_arena_.Reset();
   message_ = google::protobuf::Arena::CreateMessage<v1::SessionRequest>(&read_arena_);
   StartRead(message_);
 }
 
-void Session::OnReadDone(bool ok) {
+void SessionStream::OnReadDone(bool ok) {
   if (!ok || ended_.load()) {
     outbox_.End(grpc::Status::OK);
     StreamEnded();
@@ -49,7 +48,7 @@ void Session::OnReadDone(bool ok) {
   Receive(*message_);
 }
 
-void Session::Receive(v1::SessionRequest& message) {
+void SessionStream::Receive(v1::SessionRequest& message) {
   calls_.reserve(static_cast<std::size_t>(message.frames_size()));
   for (v1::ClientFrame& frame : *message.mutable_frames()) {
     if (open_.load()) {
@@ -61,7 +60,7 @@ void Session::Receive(v1::SessionRequest& message) {
   PostCalls();
 }
 
-void Session::PostCalls() {
+void SessionStream::PostCalls() {
   const std::size_t bytes = std::exchange(call_bytes_, 0);
   context_.loop.Post([session = shared_from_this(), calls = std::exchange(calls_, {}), bytes](Engine& engine) mutable {
     engine.Heard(session->id_);
@@ -79,7 +78,7 @@ void Session::PostCalls() {
 }
 
 // With the engine's lock held. The lock of this session keeps a Finish from overtaking the read.
-void Session::Handled(std::size_t bytes) {
+void SessionStream::Handled(std::size_t bytes) {
   MutexLock lock(mu_);
   posted_bytes_ -= bytes;
   if (!paused_ || posted_bytes_ > kPostedBytesMax) return;
@@ -87,18 +86,18 @@ void Session::Handled(std::size_t bytes) {
   if (!finished_) Read();
 }
 
-void Session::OnWriteDone(bool ok) {
+void SessionStream::OnWriteDone(bool ok) {
   outbox_.Written();
   if (!ok) outbox_.Abort();
   Flush();
 }
 
-void Session::OnCancel() {
+void SessionStream::OnCancel() {
   outbox_.Abort();
   StreamEnded();
 }
 
-void Session::StreamEnded() {
+void SessionStream::StreamEnded() {
   if (open_.load() && !ended_.exchange(true)) {
     const bool comes_back = !draining_.load() && process_ && LivenessOf(*process_) == Liveness::kAlive;
     const CloseCause cause = comes_back ? CloseCause::kConnectionLost : CloseCause::kProcessGone;
@@ -110,11 +109,11 @@ void Session::StreamEnded() {
   Flush();
 }
 
-void Session::OnDone() {
+void SessionStream::OnDone() {
   self_.reset();
 }
 
-void Session::Flush() {
+void SessionStream::Flush() {
   switch (outbox_.Next()) {
     case StreamAction::kNone:
       return;
@@ -130,7 +129,7 @@ void Session::Flush() {
   }
 }
 
-void Session::End() {
+void SessionStream::End() {
   {
     MutexLock lock(mu_);
     finished_ = true;
@@ -140,14 +139,14 @@ void Session::End() {
 }
 
 // ---------------------------------------------------------------- frames
-bool Session::Greet(v1::ClientFrame& frame) {
+bool SessionStream::Greet(v1::ClientFrame& frame) {
   if (frame.has_hello()) return Greet(*frame.mutable_hello());
   Fatal({Reason::kProtocolViolation, "the first frame of a session must be Hello"});
   Flush();
   return false;
 }
 
-bool Session::Greet(v1::Hello& hello) {
+bool SessionStream::Greet(v1::Hello& hello) {
   if (Error error = CheckGreeting(hello, context_.info); !error.ok()) {
     Log(LogLevel::kWarning, "session refused", {{"why", error.message}});
     Fatal(std::move(error));
@@ -171,7 +170,7 @@ bool Session::Greet(v1::Hello& hello) {
   return true;
 }
 
-void Session::Translate(v1::ClientFrame& frame) {
+void SessionStream::Translate(v1::ClientFrame& frame) {
   switch (frame.frame_case()) {
     case v1::ClientFrame::kRecordStep:
       return RecordStep(*frame.mutable_record_step());
@@ -206,33 +205,33 @@ void Session::Translate(v1::ClientFrame& frame) {
               {Reason::kInvalidRequest, "a frame without content: this sidecar knows frames 1 to 11 of ClientFrame"});
 }
 
-void Session::Queue(EngineCall call, std::size_t bytes) {
+void SessionStream::Queue(EngineCall call, std::size_t bytes) {
   calls_.push_back(std::move(call));
   call_bytes_ += kFrameOverheadBytes + bytes;
 }
 
-void Session::RecordStep(v1::RecordStepFrame& frame) {
+void SessionStream::RecordStep(v1::RecordStepFrame& frame) {
   if (!Admit(frame.seq(), Check(frame))) return;
   RecordStepRequest request{TakeExecution(*frame.mutable_execution()), TakeStep(*frame.mutable_step(), NowMs())};
   const std::size_t bytes = WireBytes(request.step);
   Queue(RecordStepCall{frame.seq(), std::move(request)}, bytes);
 }
 
-void Session::Complete(v1::CompleteFrame& frame) {
+void SessionStream::Complete(v1::CompleteFrame& frame) {
   if (!Admit(frame.seq(), Check(frame))) return;
   CompleteRequest request{TakeExecution(*frame.mutable_execution()), TakeOutcome(*frame.mutable_outcome())};
   const std::size_t bytes = request.outcome.payload.data.size();
   Queue(CompleteCall{frame.seq(), std::move(request)}, bytes);
 }
 
-void Session::Start(v1::StartFrame& frame) {
+void SessionStream::Start(v1::StartFrame& frame) {
   if (!Admit(frame.seq(), Check(frame.start()))) return;
   StartRequest request = TakeStart(*frame.mutable_start(), NowMs());
   const std::size_t bytes = request.input.data.size();
   Queue(StartCall{frame.seq(), std::move(request)}, bytes);
 }
 
-void Session::Await(v1::AwaitFrame& frame) {
+void SessionStream::Await(v1::AwaitFrame& frame) {
   if (!Admit(frame.seq(), Check(frame))) return;
   inflight_.fetch_sub(1);
   {
@@ -242,17 +241,17 @@ void Session::Await(v1::AwaitFrame& frame) {
   Queue(AwaitCall{frame.seq(), TakeAwait(frame)}, 0);
 }
 
-void Session::Release(v1::ReleaseFrame& frame) {
+void SessionStream::Release(v1::ReleaseFrame& frame) {
   if (Error error = Check(frame); !error.ok()) return RefuseFrame(0, error);
   Queue(ReleaseCall{TakeExecution(*frame.mutable_execution())}, 0);
 }
 
-void Session::SetCredit(const v1::Credit& credit) {
+void SessionStream::SetCredit(const v1::Credit& credit) {
   if (Error error = Check(credit); !error.ok()) return RefuseFrame(0, error);
   Queue(CreditCall{credit.executions()}, 0);
 }
 
-void Session::Register(v1::Registrations& registrations) {
+void SessionStream::Register(v1::Registrations& registrations) {
   if (Error error = Check(registrations); !error.ok()) return RefuseFrame(0, error);
   Queue(RegisterCall{TakeDefinitions(registrations)}, registrations.ByteSizeLong());
 }

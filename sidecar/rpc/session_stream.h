@@ -1,4 +1,4 @@
-// Session: one bidirectional stream of one application process.
+// SessionStream: one bidirectional stream of one application process.
 //
 // Reading: a message is checked and converted on gRPC's thread, and becomes one event for the engine. Writing: the
 // engine's answers gather in the outbox; one write at a time carries all that has gathered.
@@ -29,16 +29,16 @@
 
 namespace dbos::sidecar {
 
-class Session final : public grpc::ServerBidiReactor<v1::SessionRequest, v1::SessionEvent>,
-                      public SessionSink,
-                      public std::enable_shared_from_this<Session> {
+class SessionStream final : public grpc::ServerBidiReactor<v1::SessionRequest, v1::SessionEvent>,
+                            public SessionSink,
+                            public std::enable_shared_from_this<SessionStream> {
  public:
   static constexpr std::size_t kPostedBytesMax = 8 << 20;
 
   // The reactor of a new stream. It keeps itself alive until the stream is over.
-  static Session* Open(RpcContext& context, grpc::CallbackServerContext* call);
+  static SessionStream* Open(RpcContext& context, grpc::CallbackServerContext* call);
 
-  Session(RpcContext& context, grpc::CallbackServerContext* call);
+  SessionStream(RpcContext& context, grpc::CallbackServerContext* call);
 
   // gRPC.
   void OnReadDone(bool ok) override;
@@ -93,7 +93,7 @@ class Session final : public grpc::ServerBidiReactor<v1::SessionRequest, v1::Ses
   RpcContext& context_;
   grpc::CallbackServerContext* const call_;
   const SessionId id_ = NextSessionId();
-  std::shared_ptr<Session> self_;
+  std::shared_ptr<SessionStream> self_;
 
   // Only touched by the one thread that handles the current read.
   std::array<char, 4096> read_block_;

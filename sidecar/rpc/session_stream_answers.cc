@@ -1,9 +1,9 @@
-// The writing half of Session: the engine's answers as frames of the outbox.
+// The writing half of SessionStream: the engine's answers as frames of the outbox.
 #include <utility>
 
 #include "sidecar/rpc/convert.h"
 #include "sidecar/rpc/errors.h"
-#include "sidecar/rpc/session.h"
+#include "sidecar/rpc/session_stream.h"
 #include "sidecar/rpc/validate.h"
 
 namespace dbos::sidecar {
@@ -35,12 +35,12 @@ void AddAcknowledged(std::uint64_t seq, v1::SessionEvent& message) {
 }  // namespace
 
 template <typename Fill>
-void Session::Append(std::size_t bytes, Fill fill) {
+void SessionStream::Append(std::size_t bytes, Fill fill) {
   outbox_.Append(kFrameBytes + bytes, [&](v1::SessionEvent& message) { fill(*message.add_frames()); });
 }
 
 // ---------------------------------------------------------------- admission
-bool Session::Admit(std::uint64_t seq, const Error& fault) {
+bool SessionStream::Admit(std::uint64_t seq, const Error& fault) {
   if (seq <= last_seq_) {
     RefuseFrame(seq, {Reason::kInvalidRequest, "seq " + std::to_string(seq) + " does not grow: the last one was " +
                                                    std::to_string(last_seq_) + "; count up from 1 in each stream"});
@@ -58,7 +58,7 @@ bool Session::Admit(std::uint64_t seq, const Error& fault) {
   return false;
 }
 
-void Session::RefuseFrame(std::uint64_t seq, const Error& error) {
+void SessionStream::RefuseFrame(std::uint64_t seq, const Error& error) {
   Append(error.message.size(), [&](v1::ServerFrame& frame) {
     frame.mutable_refused()->set_seq(seq);
     PutError(error, frame.mutable_refused()->mutable_error());
@@ -66,7 +66,7 @@ void Session::RefuseFrame(std::uint64_t seq, const Error& error) {
   Flush();
 }
 
-void Session::Answered(std::uint64_t seq) {
+void SessionStream::Answered(std::uint64_t seq) {
   {
     MutexLock lock(awaits_mu_);
     if (awaits_.erase(seq) != 0) return;
@@ -75,12 +75,12 @@ void Session::Answered(std::uint64_t seq) {
 }
 
 // ---------------------------------------------------------------- answers
-void Session::Acknowledged(std::uint64_t seq) {
+void SessionStream::Acknowledged(std::uint64_t seq) {
   inflight_.fetch_sub(1);
   outbox_.Append(kAcknowledgedBytes, [seq](v1::SessionEvent& message) { AddAcknowledged(seq, message); });
 }
 
-void Session::Refused(std::uint64_t seq, Error error) {
+void SessionStream::Refused(std::uint64_t seq, Error error) {
   Answered(seq);
   Append(error.message.size(), [&](v1::ServerFrame& frame) {
     frame.mutable_refused()->set_seq(seq);
@@ -88,7 +88,7 @@ void Session::Refused(std::uint64_t seq, Error error) {
   });
 }
 
-void Session::Started(std::uint64_t seq, StartResult result) {
+void SessionStream::Started(std::uint64_t seq, StartResult result) {
   inflight_.fetch_sub(1);
   Append(result.workflow_id.size(), [&](v1::ServerFrame& frame) {
     frame.mutable_started()->set_seq(seq);
@@ -96,7 +96,7 @@ void Session::Started(std::uint64_t seq, StartResult result) {
   });
 }
 
-void Session::Awaited(std::uint64_t seq, AwaitResult result) {
+void SessionStream::Awaited(std::uint64_t seq, AwaitResult result) {
   Answered(seq);
   Append(result.workflow_id.size() + OutcomeBytes(result.outcome), [&](v1::ServerFrame& frame) {
     frame.mutable_awaited()->set_seq(seq);
@@ -105,7 +105,7 @@ void Session::Awaited(std::uint64_t seq, AwaitResult result) {
 }
 
 // ---------------------------------------------------------------- notices
-void Session::Welcome(std::vector<Reattached> reattached) {
+void SessionStream::Welcome(std::vector<Reattached> reattached) {
   Append(reattached.size() * kFrameBytes, [&](v1::ServerFrame& frame) {
     v1::Welcome* welcome = frame.mutable_welcome();
     welcome->set_protocol(kProtocolVersion);
@@ -118,24 +118,24 @@ void Session::Welcome(std::vector<Reattached> reattached) {
   });
 }
 
-void Session::Dispatched(Dispatch dispatch) {
+void SessionStream::Dispatched(Dispatch dispatch) {
   const std::size_t bytes = WireBytes(dispatch);
   Append(bytes, [&](v1::ServerFrame& frame) { Put(std::move(dispatch), frame.mutable_dispatch()); });
 }
 
-void Session::Replayed(ReplayPage page) {
+void SessionStream::Replayed(ReplayPage page) {
   const std::size_t bytes = WireBytes(page.steps);
   Append(bytes, [&](v1::ServerFrame& frame) { Put(std::move(page), frame.mutable_replay()); });
 }
 
-void Session::Cancelled(ExecutionRef execution, std::string reason) {
+void SessionStream::Cancelled(ExecutionRef execution, std::string reason) {
   Append(reason.size(), [&](v1::ServerFrame& frame) {
     Put(std::move(execution), frame.mutable_cancel()->mutable_execution());
     *frame.mutable_cancel()->mutable_reason() = std::move(reason);
   });
 }
 
-void Session::Evicted(ExecutionRef execution, Error why) {
+void SessionStream::Evicted(ExecutionRef execution, Error why) {
   Append(why.message.size(), [&](v1::ServerFrame& frame) {
     frame.mutable_evict()->mutable_why()->set_workflow_id(execution.workflow_id);
     PutError(why, frame.mutable_evict()->mutable_why());
@@ -143,19 +143,19 @@ void Session::Evicted(ExecutionRef execution, Error why) {
   });
 }
 
-void Session::Ping(std::uint64_t nonce) {
+void SessionStream::Ping(std::uint64_t nonce) {
   Append(0, [nonce](v1::ServerFrame& frame) { frame.mutable_ping()->set_nonce(nonce); });
 }
 
-void Session::Pong(std::uint64_t nonce) {
+void SessionStream::Pong(std::uint64_t nonce) {
   Append(0, [nonce](v1::ServerFrame& frame) { frame.mutable_pong()->set_nonce(nonce); });
 }
 
-void Session::Drain(std::int64_t finish_within_ms) {
+void SessionStream::Drain(std::int64_t finish_within_ms) {
   Append(0, [=](v1::ServerFrame& frame) { frame.mutable_drain()->set_finish_within_ms(finish_within_ms); });
 }
 
-void Session::Fatal(Error error) {
+void SessionStream::Fatal(Error error) {
   Append(error.message.size(), [&](v1::ServerFrame& frame) { PutError(error, frame.mutable_fatal()); });
   fatal_.store(error.reason);
   outbox_.End(ToGrpcStatus(error));
