@@ -14,7 +14,7 @@
 #include <SQLiteCpp/SQLiteCpp.h>
 #include <libpq-fe.h>
 
-#include "tests/benchmarks/latencies.h"
+#include "latencies.h"
 
 namespace dbos::benchmarks {
 namespace {

@@ -15,7 +15,7 @@
 
 #include <dbos/dbos.h>
 
-#include "tests/benchmarks/latencies.h"
+#include "latencies.h"
 
 namespace dbos::benchmarks {
 
@@ -24,6 +24,8 @@ struct Output {
   std::string text;
 };
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Output, index, text)
+
+inline constexpr std::size_t kTextBytes = 100;  // as the peer's
 
 namespace {
 
@@ -58,7 +60,7 @@ Output Bench(Context& context, int steps, Tally& tally) {
   Latencies latencies;
   auto before = Clock::now();
   for (int index = 0; index < steps; ++index) {
-    last = context.step("step", [&] { return Output{.index = index, .text = std::string(100, 'x')}; });
+    last = context.step("step", [&] { return Output{.index = index, .text = std::string(kTextBytes, 'x')}; });
     const auto after = Clock::now();
     if (index > 0) latencies.Add(after - before);
     before = after;

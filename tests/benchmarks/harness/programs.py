@@ -7,8 +7,6 @@ import subprocess
 import tempfile
 import time
 
-STEP_BYTES = 100  # the text in each step's output; with the JSON around it about 120 bytes
-
 
 class Program:
     """A process with one JSON line in, one JSON line out. Its standard error goes to a file that failures quote."""
