@@ -12,8 +12,8 @@ CREATE TABLE {schema}workflow_status (
   output TEXT,
   error TEXT,
   executor_id TEXT,
-  created_at BIGINT NOT NULL DEFAULT CAST(EXTRACT(epoch FROM now()) * 1000.0 AS BIGINT),
-  updated_at BIGINT NOT NULL DEFAULT CAST(EXTRACT(epoch FROM now()) * 1000.0 AS BIGINT),
+  created_at BIGINT NOT NULL DEFAULT ({now_ms}),
+  updated_at BIGINT NOT NULL DEFAULT ({now_ms}),
   application_version TEXT,
   application_id TEXT,
   class_name VARCHAR(255) DEFAULT NULL,
@@ -76,7 +76,7 @@ CREATE INDEX idx_workflow_status_attributes ON {schema}workflow_status USING gin
 CREATE TABLE {schema}workflow_input (
   workflow_uuid TEXT NOT NULL,
   inputs TEXT,
-  retention_timestamp BIGINT NOT NULL DEFAULT CAST(EXTRACT(epoch FROM now()) * 1000.0 AS BIGINT),
+  retention_timestamp BIGINT NOT NULL DEFAULT ({now_ms}),
   CONSTRAINT workflow_input_pkey PRIMARY KEY (workflow_uuid)
 );
 CREATE INDEX idx_workflow_input_retention ON {schema}workflow_input (retention_timestamp);
@@ -85,7 +85,7 @@ CREATE TABLE {schema}workflow_output (
   workflow_uuid TEXT NOT NULL,
   output TEXT,
   error TEXT,
-  retention_timestamp BIGINT NOT NULL DEFAULT CAST(EXTRACT(epoch FROM now()) * 1000.0 AS BIGINT),
+  retention_timestamp BIGINT NOT NULL DEFAULT ({now_ms}),
   CONSTRAINT workflow_output_pkey PRIMARY KEY (workflow_uuid)
 );
 CREATE INDEX idx_workflow_output_retention ON {schema}workflow_output (retention_timestamp);
@@ -101,7 +101,7 @@ CREATE TABLE {schema}operation_outputs (
   completed_at_epoch_ms BIGINT,
   serialization TEXT,
   application_name TEXT,
-  retention_timestamp BIGINT NOT NULL DEFAULT CAST(EXTRACT(epoch FROM now()) * 1000.0 AS BIGINT),
+  retention_timestamp BIGINT NOT NULL DEFAULT ({now_ms}),
   CONSTRAINT operation_outputs_pkey PRIMARY KEY (workflow_uuid, function_id)
 );
 CREATE INDEX idx_operation_outputs_completed_at_function_name_v2 ON {schema}operation_outputs
@@ -114,7 +114,7 @@ CREATE TABLE {schema}notifications (
   destination_uuid TEXT NOT NULL,
   topic TEXT,
   message TEXT NOT NULL,
-  created_at_epoch_ms BIGINT NOT NULL DEFAULT CAST(EXTRACT(epoch FROM now()) * 1000.0 AS BIGINT),
+  created_at_epoch_ms BIGINT NOT NULL DEFAULT ({now_ms}),
   serialization TEXT,
   consumed BOOLEAN NOT NULL DEFAULT FALSE,
   consumed_by_function_id INT4,
@@ -177,13 +177,14 @@ CREATE TABLE {schema}workflow_schedules (
 CREATE TABLE {schema}application_versions (
   version_id TEXT NOT NULL,
   version_name TEXT NOT NULL,
-  version_timestamp BIGINT NOT NULL DEFAULT CAST(EXTRACT(epoch FROM now()) * 1000.0 AS BIGINT),
-  created_at BIGINT NOT NULL DEFAULT CAST(EXTRACT(epoch FROM now()) * 1000.0 AS BIGINT),
+  version_timestamp BIGINT NOT NULL DEFAULT ({now_ms}),
+  created_at BIGINT NOT NULL DEFAULT ({now_ms}),
   application_name TEXT,
   CONSTRAINT application_versions_pkey PRIMARY KEY (version_id),
   CONSTRAINT application_versions_version_name_key UNIQUE (version_name)
 );
-CREATE UNIQUE INDEX uq_application_versions_owner_version ON {schema}application_versions (application_name, version_name)
+CREATE UNIQUE INDEX uq_application_versions_owner_version
+  ON {schema}application_versions (application_name, version_name)
   WHERE application_name IS NOT NULL;
 CREATE UNIQUE INDEX uq_application_versions_unclaimed_version ON {schema}application_versions (version_name)
   WHERE application_name IS NULL;
@@ -198,8 +199,8 @@ CREATE TABLE {schema}queues (
   priority_enabled BOOLEAN NOT NULL DEFAULT FALSE,
   partition_queue BOOLEAN NOT NULL DEFAULT FALSE,
   polling_interval_sec DOUBLE PRECISION NOT NULL DEFAULT 1.0,
-  created_at BIGINT NOT NULL DEFAULT CAST(EXTRACT(epoch FROM now()) * 1000.0 AS BIGINT),
-  updated_at BIGINT NOT NULL DEFAULT CAST(EXTRACT(epoch FROM now()) * 1000.0 AS BIGINT),
+  created_at BIGINT NOT NULL DEFAULT ({now_ms}),
+  updated_at BIGINT NOT NULL DEFAULT ({now_ms}),
   application_name TEXT,
   partition_concurrency INT4,
   partition_worker_concurrency INT4,
@@ -256,11 +257,13 @@ BEGIN
   INSERT INTO {schema}workflow_status AS w (
     workflow_uuid, status, name, class_name, config_name, queue_name, deduplication_id, priority, queue_partition_key,
     application_version, application_name, authenticated_user, authenticated_roles, workflow_timeout_ms,
-    workflow_deadline_epoch_ms, delay_until_epoch_ms, recovery_attempts, serialization, owner_xid, created_at, updated_at)
+    workflow_deadline_epoch_ms, delay_until_epoch_ms, recovery_attempts, serialization, owner_xid, created_at,
+    updated_at)
   VALUES (
     new_id, CASE WHEN delay_until_epoch_ms IS NULL THEN 'ENQUEUED' ELSE 'DELAYED' END, workflow_name, class_name,
-    config_name, queue_name, deduplication_id, COALESCE(priority, 0), queue_partition_key, app_version, application_name,
-    authenticated_user, authenticated_roles, timeout_ms, deadline_epoch_ms, delay_until_epoch_ms, 0, 'portable_json',
+    config_name, queue_name, deduplication_id, COALESCE(priority, 0), queue_partition_key, app_version,
+    application_name, authenticated_user, authenticated_roles, timeout_ms, deadline_epoch_ms, delay_until_epoch_ms, 0,
+    'portable_json',
     CAST(gen_random_uuid() AS TEXT), now_ms, now_ms)
   ON CONFLICT (workflow_uuid) DO UPDATE SET updated_at = EXCLUDED.updated_at;
   INSERT INTO {schema}workflow_input AS p (workflow_uuid, inputs, retention_timestamp)

@@ -11,8 +11,8 @@ CREATE TABLE workflow_status (
   output TEXT,
   error TEXT,
   executor_id TEXT,
-  created_at INTEGER NOT NULL DEFAULT (CAST((julianday('now') - 2440587.5) * 86400000.0 + 0.5 AS INTEGER)),
-  updated_at INTEGER NOT NULL DEFAULT (CAST((julianday('now') - 2440587.5) * 86400000.0 + 0.5 AS INTEGER)),
+  created_at INTEGER NOT NULL DEFAULT ({now_ms}),
+  updated_at INTEGER NOT NULL DEFAULT ({now_ms}),
   application_version TEXT,
   application_id TEXT,
   class_name TEXT DEFAULT NULL,
@@ -71,7 +71,7 @@ CREATE INDEX idx_workflow_status_schedule_name ON workflow_status (schedule_name
 CREATE TABLE workflow_input (
   workflow_uuid TEXT NOT NULL,
   inputs TEXT,
-  retention_timestamp INTEGER NOT NULL DEFAULT (CAST((julianday('now') - 2440587.5) * 86400000.0 + 0.5 AS INTEGER)),
+  retention_timestamp INTEGER NOT NULL DEFAULT ({now_ms}),
   CONSTRAINT workflow_input_pkey PRIMARY KEY (workflow_uuid)
 );
 CREATE INDEX idx_workflow_input_retention ON workflow_input (retention_timestamp);
@@ -80,7 +80,7 @@ CREATE TABLE workflow_output (
   workflow_uuid TEXT NOT NULL,
   output TEXT,
   error TEXT,
-  retention_timestamp INTEGER NOT NULL DEFAULT (CAST((julianday('now') - 2440587.5) * 86400000.0 + 0.5 AS INTEGER)),
+  retention_timestamp INTEGER NOT NULL DEFAULT ({now_ms}),
   CONSTRAINT workflow_output_pkey PRIMARY KEY (workflow_uuid)
 );
 CREATE INDEX idx_workflow_output_retention ON workflow_output (retention_timestamp);
@@ -96,7 +96,7 @@ CREATE TABLE operation_outputs (
   completed_at_epoch_ms INTEGER,
   serialization TEXT,
   application_name TEXT,
-  retention_timestamp INTEGER NOT NULL DEFAULT (CAST((julianday('now') - 2440587.5) * 86400000.0 + 0.5 AS INTEGER)),
+  retention_timestamp INTEGER NOT NULL DEFAULT ({now_ms}),
   CONSTRAINT operation_outputs_pkey PRIMARY KEY (workflow_uuid, function_id)
 );
 CREATE INDEX idx_operation_outputs_completed_at_function_name_v2 ON operation_outputs
@@ -108,7 +108,7 @@ CREATE TABLE notifications (
   destination_uuid TEXT NOT NULL,
   topic TEXT,
   message TEXT NOT NULL,
-  created_at_epoch_ms INTEGER NOT NULL DEFAULT (CAST((julianday('now') - 2440587.5) * 86400000.0 + 0.5 AS INTEGER)),
+  created_at_epoch_ms INTEGER NOT NULL DEFAULT ({now_ms}),
   serialization TEXT,
   consumed BOOLEAN NOT NULL DEFAULT FALSE,
   consumed_by_function_id INTEGER,
@@ -171,8 +171,8 @@ CREATE TABLE workflow_schedules (
 CREATE TABLE application_versions (
   version_id TEXT NOT NULL,
   version_name TEXT NOT NULL,
-  version_timestamp INTEGER NOT NULL DEFAULT (CAST((julianday('now') - 2440587.5) * 86400000.0 + 0.5 AS INTEGER)),
-  created_at INTEGER NOT NULL DEFAULT (CAST((julianday('now') - 2440587.5) * 86400000.0 + 0.5 AS INTEGER)),
+  version_timestamp INTEGER NOT NULL DEFAULT ({now_ms}),
+  created_at INTEGER NOT NULL DEFAULT ({now_ms}),
   application_name TEXT,
   CONSTRAINT application_versions_pkey PRIMARY KEY (version_id),
   CONSTRAINT application_versions_version_name_key UNIQUE (version_name)
@@ -192,8 +192,8 @@ CREATE TABLE queues (
   priority_enabled BOOLEAN NOT NULL DEFAULT FALSE,
   partition_queue BOOLEAN NOT NULL DEFAULT FALSE,
   polling_interval_sec REAL NOT NULL DEFAULT 1.0,
-  created_at INTEGER NOT NULL DEFAULT (CAST((julianday('now') - 2440587.5) * 86400000.0 + 0.5 AS INTEGER)),
-  updated_at INTEGER NOT NULL DEFAULT (CAST((julianday('now') - 2440587.5) * 86400000.0 + 0.5 AS INTEGER)),
+  created_at INTEGER NOT NULL DEFAULT ({now_ms}),
+  updated_at INTEGER NOT NULL DEFAULT ({now_ms}),
   application_name TEXT,
   partition_concurrency INTEGER,
   partition_worker_concurrency INTEGER,

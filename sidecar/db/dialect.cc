@@ -68,7 +68,7 @@ Dialect PostgresDialect(const std::string& schema) {
   Dialect dialect;
   dialect.migrations = "postgres";
   dialect.schema = absl::StrCat(QuoteIdentifier(schema), ".");
-  dialect.now_ms = "CAST(EXTRACT(EPOCH FROM now()) * 1000 AS BIGINT)";
+  dialect.now_ms = "CAST(EXTRACT(epoch FROM now()) * 1000.0 AS BIGINT)";
   dialect.lock = "FOR NO KEY UPDATE OF s";
   dialect.skip_locked = "FOR NO KEY UPDATE OF s SKIP LOCKED";
   dialect.octet_length = "OCTET_LENGTH";
@@ -107,6 +107,7 @@ Dialect SqliteDialect() {
   dialect.now_ms = "CAST((julianday('now') - 2440587.5) * 86400000.0 + 0.5 AS INTEGER)";
   dialect.octet_length = "LENGTH";
   dialect.rows = Dialect::Rows::kOneByOne;
+  dialect.migration_lock = Dialect::MigrationLock::kTransaction;
   dialect.ledger_exists = "SELECT MAX(name) FROM sqlite_master WHERE type = 'table' AND name = 'dbos_migrations'";
   const std::string settings =
       "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 5000";

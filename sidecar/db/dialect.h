@@ -45,8 +45,9 @@ struct Dialect {
   // The ledger of migrations: whether it exists (one row, one column, null or not).
   std::string ledger_exists;
 
-  // Migrators take turns with an advisory lock where the database has one.
-  enum class MigrationLock { kAdvisory, kNone };
+  // How migrators take turns: by an advisory lock; by doing all in one transaction that holds the only write lock; or
+  // not at all, where the database has neither (a second one fails and finds the work done when it is run again).
+  enum class MigrationLock { kAdvisory, kTransaction, kNone };
   MigrationLock migration_lock = MigrationLock::kNone;
 
   // Sent once to a fresh connection, by what it is for.

@@ -49,39 +49,64 @@ class Migrator {
     if (version < kSchemaVersion) {
       RETURN_IF_ERROR(TakeLock());
       ASSIGN_OR_RETURN(version, ReadSchemaVersion(dialect_, connection_));  // another migrator may have been here
+      ASSIGN_OR_RETURN(version, MigrateFrom(version));
+      RETURN_IF_ERROR(Finish());
     }
     if (version > kSchemaVersion) {
       Log(LogLevel::kInfo, "the system database is newer than this sidecar; running on it",
           {{"version", absl::StrCat(version)}, {"known", absl::StrCat(kSchemaVersion)}});
-      return version;
     }
+    return version;
+  }
+
+ private:
+  absl::StatusOr<int> MigrateFrom(int version) {
+    if (version >= kSchemaVersion) return version;
     if (version == 0) return Create();
     if (version < kOldestSharedVersion) return TooOld(version);
     for (int next = version + 1; next <= kSchemaVersion; ++next) RETURN_IF_ERROR(Apply(next));
     return kSchemaVersion;
   }
 
- private:
   absl::Status TakeLock() {
-    if (dialect_.migration_lock == Dialect::MigrationLock::kNone) return absl::OkStatus();
     const absl::Time give_up = absl::Now() + kLockWaitMax;
     while (true) {
-      ASSIGN_OR_RETURN(const Result locked, connection_.RunScript(kTryLock));
-      if (locked[0].Bool(0)) return absl::OkStatus();
+      ASSIGN_OR_RETURN(const bool locked, TryLock());
+      if (locked) return absl::OkStatus();
       if (absl::Now() > give_up) {
-        return absl::UnavailableError(
-            "another process has held the migration lock (advisory lock 1234567890) for 60 s");
+        return absl::UnavailableError("another process has been migrating this database for 60 s; try again later");
       }
-      absl::SleepFor(kLockPoll);
+      absl::SleepFor(kLockPoll);  // paces the polling of the lock
     }
+  }
+
+  absl::StatusOr<bool> TryLock() {
+    if (dialect_.migration_lock == Dialect::MigrationLock::kNone) return true;
+    const bool advisory = dialect_.migration_lock == Dialect::MigrationLock::kAdvisory;
+    const absl::StatusOr<Result> locked = connection_.RunScript(advisory ? kTryLock : "BEGIN IMMEDIATE");
+    if (absl::IsAborted(locked.status())) return false;
+    RETURN_IF_ERROR(locked.status());
+    return !advisory || (*locked)[0].Bool(0);
+  }
+
+  // An advisory lock goes with the connection.
+  absl::Status Finish() {
+    if (dialect_.migration_lock != Dialect::MigrationLock::kTransaction) return absl::OkStatus();
+    return connection_.RunScript("COMMIT").status();
+  }
+
+  std::string InTransaction(const std::string& text) const {
+    if (dialect_.migration_lock == Dialect::MigrationLock::kTransaction) return text;  // it is open already
+    return absl::StrCat("BEGIN;\n", text, ";\nCOMMIT");
   }
 
   absl::StatusOr<int> Create() {
     RETURN_IF_ERROR(CreateSchema());
-    const absl::Status created =
-        connection_
-            .RunScript(absl::StrCat("BEGIN;\n", Text(kWholeSchema), ";\n", SetVersion(kSchemaVersion), ";\nCOMMIT"))
-            .status();
+    const std::string text = absl::StrCat(Text(kWholeSchema), ";\n", SetVersion(kSchemaVersion));
+    const absl::Status created = connection_.RunScript(InTransaction(text)).status();
+    if (absl::IsUnavailable(created) || absl::IsPermissionDenied(created) || absl::IsResourceExhausted(created)) {
+      return created;
+    }
     ASSIGN_OR_RETURN(const int version, ReadSchemaVersion(dialect_, connection_));
     if (version > 0) return version;  // a migrator that takes no lock was faster
     if (!created.ok()) {
@@ -111,7 +136,7 @@ class Migrator {
       RETURN_IF_ERROR(connection_.RunScript(text).status());
     }
     const std::string body = online ? "" : absl::StrCat(text, ";\n");
-    RETURN_IF_ERROR(connection_.RunScript(absl::StrCat("BEGIN;\n", body, SetVersion(version), ";\nCOMMIT")).status());
+    RETURN_IF_ERROR(connection_.RunScript(InTransaction(absl::StrCat(body, SetVersion(version)))).status());
     Log(LogLevel::kInfo, "system database migrated", {{"version", absl::StrCat(version)}});
     return absl::OkStatus();
   }

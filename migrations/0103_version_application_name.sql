@@ -1,0 +1,1 @@
+ALTER TABLE {schema}application_versions ADD COLUMN application_name TEXT;

@@ -1,0 +1,1 @@
+ALTER TABLE {schema}operation_outputs ADD COLUMN application_name TEXT;

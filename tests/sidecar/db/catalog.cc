@@ -1,0 +1,79 @@
+#include "tests/sidecar/db/catalog.h"
+
+#include <algorithm>
+
+namespace dbos::sidecar {
+namespace {
+
+constexpr char kColumns[] = R"(
+SELECT 'column ' || c.relname || '.' || a.attname || ' ' || format_type(a.atttypid, a.atttypmod)
+  || CASE WHEN a.attnotnull THEN ' not null' ELSE '' END
+  || COALESCE(' default ' || pg_get_expr(d.adbin, d.adrelid), '')
+FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+LEFT JOIN pg_attrdef AS d ON d.adrelid = c.oid AND d.adnum = a.attnum
+WHERE c.relnamespace = CAST('dbos' AS regnamespace) AND c.relkind = 'r')";
+
+constexpr char kIndexes[] = R"(
+SELECT 'index ' || pg_get_indexdef(x.indexrelid) || CASE WHEN x.indisvalid THEN '' ELSE ' INVALID' END
+FROM pg_index AS x JOIN pg_class AS c ON c.oid = x.indexrelid
+WHERE c.relnamespace = CAST('dbos' AS regnamespace))";
+
+constexpr char kConstraints[] = R"(
+SELECT 'constraint ' || CAST(conrelid AS regclass) || ' ' || conname || ' ' || pg_get_constraintdef(oid)
+FROM pg_constraint WHERE connamespace = CAST('dbos' AS regnamespace))";
+
+constexpr char kFunctions[] = R"(
+SELECT 'function ' || proname || '(' || pg_get_function_arguments(p.oid) || ') ' || pg_get_function_result(p.oid) || ' '
+  || l.lanname || ' ' || CAST(provolatile AS text) || prosecdef || proisstrict || ' ' || COALESCE(array_to_string(proconfig, ';'), '')
+FROM pg_proc AS p JOIN pg_language AS l ON l.oid = p.prolang
+WHERE pronamespace = CAST('dbos' AS regnamespace))";
+
+constexpr char kTriggers[] = R"(
+SELECT 'trigger ' || pg_get_triggerdef(t.oid) FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid
+WHERE c.relnamespace = CAST('dbos' AS regnamespace) AND NOT t.tgisinternal)";
+
+constexpr char kSqliteColumns[] = R"(
+SELECT 'column ' || t.name || '.' || c.name || ' ' || CASE WHEN c.type LIKE '%INT%' THEN 'INTEGER'
+  WHEN c.type LIKE 'DOUBLE%' THEN 'REAL' ELSE c.type END || ' ' || c."notnull" || ' ' || COALESCE(c.dflt_value, '')
+  || ' ' || c.pk
+FROM sqlite_master AS t, pragma_table_info(t.name) AS c WHERE t.type = 'table')";
+
+constexpr char kSqliteIndexes[] = R"(
+SELECT 'index ' || i.tbl_name || ' ' || i.name || ' ' || COALESCE(SUBSTR(i.sql, INSTR(i.sql, '(')), '')
+FROM sqlite_master AS i WHERE i.type = 'index')";
+
+constexpr char kSqliteForeignKeys[] = R"(
+SELECT 'foreign key ' || t.name || ' ' || f."table" || ' ' || f."from" || ' ' || f.on_delete
+FROM sqlite_master AS t, pragma_foreign_key_list(t.name) AS f WHERE t.type = 'table')";
+
+// White space in a definition is the author's.
+std::string Squeeze(const std::string& text) {
+  std::string squeezed;
+  for (const char c : text) {
+    const bool space = c == ' ' || c == '\n';
+    if (!space) squeezed.push_back(c);
+    if (space && !squeezed.empty() && squeezed.back() != ' ') squeezed.push_back(' ');
+  }
+  return squeezed;
+}
+
+std::vector<std::string> Lines(TestDatabase& database, const std::vector<const char*>& queries) {
+  std::vector<std::string> lines;
+  for (const char* query : queries) {
+    for (const std::string& line : database.Query(query)) lines.push_back(Squeeze(line));
+  }
+  std::sort(lines.begin(), lines.end());
+  return lines;
+}
+
+}  // namespace
+
+std::vector<std::string> PostgresCatalog(TestDatabase& database) {
+  return Lines(database, {kColumns, kIndexes, kConstraints, kFunctions, kTriggers});
+}
+
+std::vector<std::string> SqliteCatalog(TestDatabase& database) {
+  return Lines(database, {kSqliteColumns, kSqliteIndexes, kSqliteForeignKeys});
+}
+
+}  // namespace dbos::sidecar

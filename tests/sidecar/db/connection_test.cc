@@ -1,0 +1,141 @@
+#include "sidecar/db/connection.h"
+
+#include <string>
+#include <string_view>
+
+#include "gmock/gmock.h"
+
+#include "tests/testing/test_database.h"
+
+namespace dbos::sidecar {
+namespace {
+
+using testing::ElementsAre;
+
+constexpr Query kInsert = {
+    .name = "test_insert",
+    .args = "tag text",
+    .rows = "id text, number bigint, small int4, flag boolean",
+    .sql =
+        "INSERT INTO {schema}thing (id, number, small, flag, tag)"
+        " SELECT i.id, i.number, i.small, i.flag, $1 FROM {rows} WHERE TRUE RETURNING id",
+};
+
+constexpr Query kAll = {
+    .name = "test_all",
+    .args = "",
+    .rows = "",
+    .sql = "SELECT id, number, small, flag, tag FROM {schema}thing ORDER BY id",
+};
+
+class ConnectionTest : public testing::TestWithParam<DatabaseKind> {
+ protected:
+  ConnectionTest() {
+    database_->Run((GetParam() == DatabaseKind::kPostgres ? "CREATE SCHEMA dbos;" : "") +
+                   ("CREATE TABLE " + database_->Table("thing")) +
+                   " (id TEXT PRIMARY KEY, number BIGINT, small INT4, flag BOOLEAN, tag TEXT)");
+    connection_ = database_->Open().connect(ConnectionRole::kWriter);
+  }
+
+  static Statement Insert(std::string_view id) {
+    Statement statement(kInsert, {std::string_view("t")});
+    statement.AddRow({id, std::int64_t{1}, std::int64_t{2}, true});
+    return statement;
+  }
+  std::vector<std::string> Ids() {
+    return database_->Query("SELECT id FROM " + database_->Table("thing") + " ORDER BY id");
+  }
+
+  std::unique_ptr<TestDatabase> database_ = TestDatabase::Create(GetParam());
+  std::unique_ptr<Connection> connection_;
+};
+
+TEST_P(ConnectionTest, ValuesOfAllTypesAndNullsComeBackAsTheyWent) {
+  const std::string text("gr\xC3\xBC\xC3\x9F 'quoted' \"x\" {rows} $1");
+  Statement statement(kInsert, {kNull});
+  statement.AddRow({std::string_view(text), std::int64_t{-9'223'372'036'854'775'807}, std::int64_t{-1}, false});
+  statement.AddRow({std::string_view("z"), kNull, kNull, kNull});
+  ASSERT_TRUE(connection_->Execute(statement).ok());
+  const auto rows = connection_->Execute(Statement(kAll));
+  ASSERT_TRUE(rows.ok()) << rows.status();
+  ASSERT_EQ(rows->size(), 2);
+  EXPECT_EQ((*rows)[0].Text(0), text);
+  EXPECT_EQ((*rows)[0].Int(1), -9'223'372'036'854'775'807);
+  EXPECT_EQ((*rows)[0].Int(2), -1);
+  EXPECT_FALSE((*rows)[0].Bool(3));
+  for (std::size_t column = 1; column < 5; ++column) EXPECT_TRUE((*rows)[1].IsNull(column));
+}
+
+TEST_P(ConnectionTest, BatchReturnsTheRowsOfEachStatement) {
+  const std::vector<Statement> batch = {Insert("a"), Statement(kAll), Insert("b")};
+  const auto results = connection_->RunBatch(batch);
+  ASSERT_TRUE(results.ok()) << results.status();
+  ASSERT_EQ(results->size(), 3);
+  EXPECT_EQ((*results)[0][0].Text(0), "a");
+  EXPECT_EQ((*results)[1].size(), 1);
+  EXPECT_EQ((*results)[2][0].Text(0), "b");
+}
+
+TEST_P(ConnectionTest, FailedBatchWritesNothingAndTheConnectionGoesOn) {
+  for (int times = 0; times < 2; ++times) {
+    const std::vector<Statement> batch = {Insert("a"), Insert("a")};
+    EXPECT_TRUE(absl::IsAlreadyExists(connection_->RunBatch(batch).status()));
+    EXPECT_THAT(Ids(), ElementsAre());
+  }
+  EXPECT_TRUE(connection_->RunBatch(std::vector<Statement>{Insert("a")}).ok());
+  EXPECT_THAT(Ids(), ElementsAre("a"));
+}
+
+TEST_P(ConnectionTest, FailedScriptLeavesNoTransactionOpen) {
+  EXPECT_FALSE(connection_->RunScript("BEGIN; SELECT nonsense").ok());
+  EXPECT_TRUE(connection_->RunBatch(std::vector<Statement>{Insert("a")}).ok());
+}
+
+TEST_P(ConnectionTest, ResultsLargerThanTheSocketsBufferDoNotBlockTheBatch) {
+  const std::string big(1'000'000, 'x');
+  std::vector<Statement> batch;
+  batch.push_back(Insert("first"));
+  for (int n = 0; n < 8; ++n) {
+    Statement statement(kInsert, {std::string_view(big)});
+    const std::string_view id = std::string_view(big).substr(0, static_cast<std::size_t>(n + 1));
+    statement.AddRow({id, kNull, kNull, kNull});
+    batch.push_back(statement);
+    batch.emplace_back(kAll);
+  }
+  const auto results = connection_->RunBatch(batch);
+  EXPECT_TRUE(results.ok()) << results.status();
+}
+
+INSTANTIATE_OVER_DATABASES(ConnectionTest);
+
+class PostgresConnectionTest : public ConnectionTest {};
+
+TEST_P(PostgresConnectionTest, BrokenConnectionIsReportedOnceAndReplaced) {
+  ASSERT_TRUE(connection_->RunBatch(std::vector<Statement>{Insert("a")}).ok());
+  database_->Run(
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
+      "AND pid <> pg_backend_pid()");
+  EXPECT_TRUE(absl::IsUnavailable(connection_->RunBatch(std::vector<Statement>{Insert("b")}).status()));
+  EXPECT_TRUE(connection_->RunBatch(std::vector<Statement>{Insert("b")}).ok());
+  EXPECT_THAT(Ids(), ElementsAre("a", "b"));
+}
+
+TEST_P(PostgresConnectionTest, CommitsAreDurableWhateverTheRoleSays) {
+  database_->Run("ALTER ROLE CURRENT_USER IN DATABASE " + database_->Query("SELECT current_database()")[0] +
+                 " SET synchronous_commit = off");
+  const auto writer = database_->Open().connect(ConnectionRole::kWriter);
+  const auto setting = writer->RunScript("SHOW synchronous_commit");
+  ASSERT_TRUE(setting.ok()) << setting.status();
+  EXPECT_EQ((*setting)[0].Text(0), "on");
+}
+
+TEST_P(PostgresConnectionTest, ReadOnlyServerIsUnavailable) {
+  ASSERT_TRUE(connection_->RunScript("SET default_transaction_read_only = on").ok());
+  EXPECT_TRUE(absl::IsUnavailable(connection_->RunBatch(std::vector<Statement>{Insert("a")}).status()));
+}
+
+INSTANTIATE_TEST_SUITE_P(OnlyPostgres, PostgresConnectionTest, testing::Values(DatabaseKind::kPostgres),
+                         DatabaseKindName);
+
+}  // namespace
+}  // namespace dbos::sidecar

@@ -1,0 +1,41 @@
+#include "sidecar/db/dialect.h"
+
+#include "gtest/gtest.h"
+
+namespace dbos::sidecar {
+namespace {
+
+constexpr Query kExample = {
+    .name = "example",
+    .args = "application text",
+    .rows = "id text, step int4",
+    .sql = "SELECT $1, i.id FROM {rows} JOIN {schema}t AS s ON s.id = i.id WHERE x = '{}' {lock}",
+};
+
+TEST(DialectTest, RowsAreArraysOnPostgres) {
+  EXPECT_EQ(ExpandQuery(PostgresDialect("dbos"), kExample),
+            "SELECT $1, i.id FROM unnest(CAST($2 AS text[]), CAST($3 AS int4[])) AS i(id, step) "
+            "JOIN \"dbos\".t AS s ON s.id = i.id WHERE x = '{}' FOR NO KEY UPDATE OF s");
+}
+
+TEST(DialectTest, RowsAreOneRowOfParametersOnSqlite) {
+  EXPECT_EQ(ExpandQuery(SqliteDialect(), kExample),
+            "SELECT $1, i.id FROM (SELECT $2 AS id, $3 AS step) AS i JOIN t AS s ON s.id = i.id WHERE x = '{}' ");
+}
+
+TEST(DialectTest, SchemaNamesAreQuoted) {
+  EXPECT_EQ(ExpandSql(PostgresDialect("we\"ird"), "{schema}t"), "\"we\"\"ird\".t");
+}
+
+TEST(DialectTest, CockroachHasNoConcurrentIndexesAndNoPlannerSettings) {
+  const Dialect dialect = CockroachDialect("dbos");
+  EXPECT_EQ(ExpandSql(dialect, "CREATE INDEX {concurrently} i"), "CREATE INDEX  i");
+  EXPECT_EQ(dialect.writer_settings.find("enable_"), std::string::npos);
+}
+
+TEST(DialectDeathTest, UnknownTypeInAParameterListEndsTheProcess) {
+  EXPECT_DEATH(ParseColumns("id uuid"), "check failed");
+}
+
+}  // namespace
+}  // namespace dbos::sidecar
