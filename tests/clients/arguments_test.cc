@@ -18,6 +18,9 @@ struct Customer {
 };
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Customer, name, age)
 
+}  // namespace dbos
+
+namespace dbos {
 namespace {
 
 using detail::DecodeArguments;

@@ -23,6 +23,9 @@ struct Order {
 };
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Order, id, cents, note)
 
+}  // namespace dbos
+
+namespace dbos {
 namespace {
 
 using std::chrono::milliseconds;

@@ -13,7 +13,7 @@ namespace dbos::runtime {
 namespace {
 
 constexpr int kMessageBytesMax = 8 << 20;
-constexpr char kContainerSocket[] = "/run/dbos/sidecar.sock";
+constexpr char kContainerDirectory[] = "/run/dbos";  // the same rule as the sidecar's
 
 }  // namespace
 
@@ -22,7 +22,7 @@ std::string ResolveAddress(const std::string& given) {
   // Read once, when the app or client is made; nobody writes the environment then.
   const char* from_environment = std::getenv("DBOS_SIDECAR_ADDRESS");  // NOLINT(concurrency-mt-unsafe)
   if (from_environment != nullptr && *from_environment != '\0') return from_environment;
-  if (access(kContainerSocket, F_OK) == 0) return std::string("unix:") + kContainerSocket;
+  if (access(kContainerDirectory, F_OK) == 0) return std::string("unix:") + kContainerDirectory + "/sidecar.sock";
   return "unix:./.dbos/sidecar.sock";
 }
 

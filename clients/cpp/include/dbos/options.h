@@ -17,8 +17,8 @@ struct AppOptions {
   // The version of the workflow code. An interrupted workflow is continued by a process of its own version only, so
   // change it when the steps change. Unique across applications of a database: "shop-1", not "1".
   std::string version = {};
-  // "unix:/path" or "host:port". Empty: DBOS_SIDECAR_ADDRESS, then unix:/run/dbos/sidecar.sock if it is there, then
-  // unix:./.dbos/sidecar.sock.
+  // "unix:/path" or "host:port". Empty: DBOS_SIDECAR_ADDRESS, then unix:/run/dbos/sidecar.sock if that
+  // directory exists, then unix:./.dbos/sidecar.sock.
   std::string sidecar_address = {};
   // How many workflows this process is willing to hold at once; each has a thread while it runs. Workflows that await
   // another one do not count while they wait.
