@@ -3,6 +3,7 @@
 #include <chrono>
 #include <utility>
 
+#include <grpc/grpc.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
@@ -47,6 +48,9 @@ void SetArguments(grpc::ServerBuilder& builder) {
 
 std::unique_ptr<GrpcServer> GrpcServer::Start(EngineLoop& loop, SidecarInfo info, Attachments& attachments,
                                               Reflection reflection) {
+  // Never given back: gRPC's own end, after the last server, can wait 10 s for a poller that nobody needs any more.
+  static const bool kept = (grpc_init(), true);
+  (void)kept;
   grpc::EnableDefaultHealthCheckService(true);
   // The plugin registry of gRPC is global to the process: initialising twice would register twice.
   if (static bool initialised = false; reflection == Reflection::kOn && !std::exchange(initialised, true)) {

@@ -74,6 +74,7 @@ void Subscription::Flush() {
     case StreamAction::kWrite:
       return StartWrite(outbox_.writing());
     case StreamAction::kFinish:
+      if (fatal_.load() != Reason::kNone) AddReasonTrailer(fatal_.load(), call_);
       return Finish(outbox_.status());
     case StreamAction::kCancel:
       Log(LogLevel::kWarning, "client does not read: closing its subscription", {{"session", std::to_string(id_)}});

@@ -13,13 +13,13 @@ class UnaryDoorTest : public DoorFixture {
  protected:
   using Executions = std::unique_ptr<grpc::ClientReader<v1::Execution>>;
 
-  Executions Subscribe(grpc::ClientContext& context, std::uint32_t credit = 1) {
+  Executions Subscribe(grpc::ClientContext& context, const std::string& incarnation = "process") {
     v1::SubscribeRequest request;
     request.set_application_name("shop");
     request.set_application_version("shop-1");
-    request.set_incarnation("process");
+    request.set_incarnation(incarnation);
     request.mutable_registrations()->add_workflows()->set_name("checkout");
-    request.mutable_credit()->set_executions(credit);
+    request.mutable_credit()->set_executions(1);
     context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(30));
     return steps_->Subscribe(&context, request);
   }
@@ -149,7 +149,7 @@ TEST_F(UnaryDoorTest, AnEndedSubscriptionGivesItsExecutionsToTheNext) {
   executions->Finish();
 
   grpc::ClientContext second;
-  executions = Subscribe(second);
+  executions = Subscribe(second, "another process");
   v1::Execution after;
   ASSERT_TRUE(executions->Read(&after));
   EXPECT_EQ(after.execution().workflow_id(), "w");

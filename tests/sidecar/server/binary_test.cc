@@ -1,0 +1,121 @@
+// The program as a user meets it: exit codes, messages, files.
+#include <csignal>
+#include <filesystem>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "tests/sidecar/server/program.h"
+
+namespace dbos::sidecar {
+namespace {
+
+class BinaryTest : public testing::Test {
+ protected:
+  // Runs to its end and expects this code and this text.
+  void ExpectEnd(const std::vector<std::string>& arguments, int code, const std::string& text) {
+    Program program(directory_, "end", arguments);
+    EXPECT_EQ(program.Wait(), code) << program.Output();
+    EXPECT_NE(program.Output().find(text), std::string::npos) << program.Output();
+  }
+
+  const TemporaryDirectory directory_;
+};
+
+TEST_F(BinaryTest, TellsItsVersionAndTeaches) {
+  ExpectEnd({"--version"}, 0, "dbos-sidecar 0.1.0");
+  ExpectEnd({"--help"}, 0, "dbos-sidecar dev -- ./shop");
+  ExpectEnd({"--help"}, 0, "Exit codes");
+  ExpectEnd({"serve", "--help"}, 0, "DBOS_SYSTEM_DATABASE_URL");
+}
+
+TEST_F(BinaryTest, WrongUsageEndsWithTwoAndTheFix) {
+  ExpectEnd({}, 2, "subcommand");
+  ExpectEnd({"serve"}, 2, "use --name, DBOS_APP_NAME");
+  ExpectEnd({"serve", "--name", "Shop"}, 2, "for example \"shop\"");
+  ExpectEnd({"serve", "--nmae", "shop"}, 2, "--nmae");
+  ExpectEnd({"serve", "--name", "shop", "--config", "missing.yaml"}, 2, "missing.yaml");
+}
+
+TEST_F(BinaryTest, AnUnusableAddressOrDatabaseHasItsOwnCode) {
+  ExpectEnd({"serve", "--name", "shop", "--address", "tcp://localhost:1"}, 4, "unix:///absolute/path");
+  ExpectEnd({"serve", "--name", "shop", "--database", "mysql://x"}, 3, "postgresql://");
+  ExpectEnd({"serve", "--name", "shop", "--database", "postgresql://nobody@/x?host=/nowhere", "--database-wait", "0"},
+            3, "could not be reached");
+}
+
+TEST_F(BinaryTest, ServesUntilToldToStopAndLeavesNoSocket) {
+  Program sidecar(directory_, "serve", {"serve", "--name", "shop"});
+  ASSERT_TRUE(sidecar.Prints("sidecar is ready")) << sidecar.Output();
+  EXPECT_TRUE(std::filesystem::is_socket(directory_ / ".dbos/sidecar.sock"));
+  sidecar.Send(SIGTERM);
+  EXPECT_EQ(sidecar.Wait(), 0) << sidecar.Output();
+  EXPECT_FALSE(std::filesystem::exists(directory_ / ".dbos/sidecar.sock"));
+  EXPECT_TRUE(std::filesystem::exists(directory_ / "shop.sqlite"));
+}
+
+TEST_F(BinaryTest, ASecondSidecarIsRefusedForSocketAndDatabase) {
+  Program sidecar(directory_, "serve", {"serve", "--name", "shop"});
+  ASSERT_TRUE(sidecar.Prints("sidecar is ready")) << sidecar.Output();
+  ExpectEnd({"serve", "--name", "shop"}, 4, "in use by the process");
+  ExpectEnd({"serve", "--name", "shop", "--state-dir", "other", "--address", "unix:other.sock"}, 3,
+            "the SQLite database shop.sqlite is in use by the process");
+}
+
+TEST_F(BinaryTest, AKilledSidecarsPlaceCanBeTaken) {
+  {
+    Program killed(directory_, "killed", {"serve", "--name", "shop"});
+    ASSERT_TRUE(killed.Prints("sidecar is ready")) << killed.Output();
+  }
+  EXPECT_TRUE(std::filesystem::is_socket(directory_ / ".dbos/sidecar.sock"));
+  const std::string id = directory_.Read(".dbos/executor-id");
+  Program next(directory_, "next", {"serve", "--name", "shop"});
+  EXPECT_TRUE(next.Prints("sidecar is ready")) << next.Output();
+  EXPECT_EQ(directory_.Read(".dbos/executor-id"), id);
+}
+
+TEST_F(BinaryTest, MigrateAndWorkflowWorkWithoutASidecar) {
+  ExpectEnd({"workflow", "list", "--name", "shop"}, 3, "");
+  ExpectEnd({"migrate", "--name", "shop"}, 0, "sqlite:///shop.sqlite is at schema version 123");
+  ExpectEnd({"workflow", "list", "--name", "shop"}, 0, "WORKFLOW ID  STATUS  NAME");
+  ExpectEnd({"workflow", "list", "--name", "shop", "--json"}, 0, "[]");
+  ExpectEnd({"workflow", "get", "order-42", "--name", "shop"}, 1, "no workflow with the id \"order-42\"");
+  ExpectEnd({"workflow", "list", "--name", "shop", "--status", "DONE"}, 2, "unknown status \"DONE\"");
+}
+
+TEST_F(BinaryTest, LogsJsonWhenAsked) {
+  Program sidecar(directory_, "serve", {"serve", "--name", "shop", "--log-format", "json"});
+  EXPECT_TRUE(sidecar.Prints("\"message\":\"sidecar is ready\",\"application\":\"shop\"")) << sidecar.Output();
+}
+
+TEST_F(BinaryTest, DevRunsTheAppWithTheAddressAndEndsWithItsCode) {
+  ExpectEnd({"dev", "--name", "shop", "--", "/bin/sh", "-c", "echo app $DBOS_SIDECAR_ADDRESS $DBOS_APP_NAME"}, 0,
+            "app unix://" + directory_ / ".dbos/sidecar.sock shop");
+}
+
+TEST_F(BinaryTest, DevNamesTheAppAfterItsDirectory) {
+  ExpectEnd({"dev", "--", "/bin/true"}, 0, "application  server_test-");
+}
+
+TEST_F(BinaryTest, DevStartsACrashedAppAgain) {
+  ExpectEnd({"dev", "--name", "shop", "--", "/bin/sh", "-c",
+             "if [ -e once ]; then echo second run; else touch once; exit 3; fi"},
+            0, "second run");
+}
+
+TEST_F(BinaryTest, DevForwardsSigtermToTheApp) {
+  Program dev(directory_, "dev",
+              {"dev", "--name", "shop", "--", "/bin/sh", "-c",
+               "trap 'echo told to stop; exit 5' TERM; echo app runs; while true; do sleep 0.05; done"});
+  ASSERT_TRUE(dev.Prints("app runs")) << dev.Output();
+  dev.Send(SIGTERM);
+  EXPECT_EQ(dev.Wait(), 5) << dev.Output();
+  EXPECT_NE(dev.Output().find("told to stop"), std::string::npos);
+}
+
+TEST_F(BinaryTest, DevRefusesAMissingProgram) {
+  ExpectEnd({"dev", "--name", "shop", "--", "./missing"}, 2, "cannot run ./missing");
+}
+
+}  // namespace
+}  // namespace dbos::sidecar
