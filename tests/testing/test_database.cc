@@ -126,7 +126,7 @@ std::string TestDatabase::Table(const std::string& name) const {
   return absl::StrCat(Open().dialect.schema, name);
 }
 
-std::string DatabaseKindName(const testing::TestParamInfo<DatabaseKind>& info) {
+std::string DatabaseKindName(const ::testing::TestParamInfo<DatabaseKind>& info) {
   return info.param == DatabaseKind::kSqlite ? "Sqlite" : "Postgres";
 }
 

@@ -46,17 +46,17 @@ class TestDatabase {
 };
 
 // A suite of tests over all databases: class MyTest : public OverDatabases {}; INSTANTIATE_OVER_DATABASES(MyTest);
-class OverDatabases : public testing::TestWithParam<DatabaseKind> {
+class OverDatabases : public ::testing::TestWithParam<DatabaseKind> {
  protected:
   std::unique_ptr<TestDatabase> database_ = TestDatabase::CreateMigrated(GetParam());
 };
 
-std::string DatabaseKindName(const testing::TestParamInfo<DatabaseKind>& info);
+std::string DatabaseKindName(const ::testing::TestParamInfo<DatabaseKind>& info);
 
-#define INSTANTIATE_OVER_DATABASES(suite)                                                                \
-  INSTANTIATE_TEST_SUITE_P(                                                                              \
-      AllDatabases, suite,                                                                               \
-      testing::Values(::dbos::sidecar::DatabaseKind::kSqlite, ::dbos::sidecar::DatabaseKind::kPostgres), \
+#define INSTANTIATE_OVER_DATABASES(suite)                                                                  \
+  INSTANTIATE_TEST_SUITE_P(                                                                                \
+      AllDatabases, suite,                                                                                 \
+      ::testing::Values(::dbos::sidecar::DatabaseKind::kSqlite, ::dbos::sidecar::DatabaseKind::kPostgres), \
       ::dbos::sidecar::DatabaseKindName)
 
 }  // namespace dbos::sidecar

@@ -1,0 +1,200 @@
+// What only PostgreSQL can show: round trips, plans, and connections that break around a COMMIT.
+
+#include <cstdlib>
+#include <filesystem>
+#include <thread>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+
+#include "sidecar/store/all_queries.h"
+#include "tests/sidecar/store/store_fixture.h"
+#include "tests/testing/proxy/pg_proxy.h"
+
+namespace dbos::sidecar {
+namespace {
+
+using dbos::testing::Fault;
+using dbos::testing::PgProxy;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+class PostgresTest : public StoreTest {
+ protected:
+  // A writer whose connection goes through a proxy.
+  void SetUp() override {
+    const std::string path = database_->Query("SHOW unix_socket_directories")[0];
+    const std::string port = database_->Query("SHOW port")[0];
+    auto proxy = PgProxy::Start({.upstream = absl::StrCat(path.substr(0, path.find(',')), "/.s.PGSQL.", port),
+                                 .listen = absl::StrCat(directory_, "/.s.PGSQL.5432")});
+    ASSERT_TRUE(proxy.ok()) << proxy.status();
+    proxy_ = *std::move(proxy);
+    const std::string user = database_->Query("SELECT current_user")[0];
+    const std::string name = database_->Query("SELECT current_database()")[0];
+    writer_ = (*OpenStorage({proxy_->Url(user, name), "dbos", kExecutor, kApplication}))(StorageRole::kWriter);
+  }
+  void TearDown() override {
+    writer_.reset();
+    proxy_.reset();
+    std::filesystem::remove_all(directory_);
+  }
+
+  // Commits while this fault meets the COMMIT, then commits the same batch again.
+  void CommitThrough(Fault fault, Batch& batch) {
+    proxy_->Arm({.fault = fault});
+    const absl::Status lost = writer_->Commit(batch);
+    EXPECT_TRUE(absl::IsUnavailable(lost)) << lost;
+    proxy_->Disarm();
+    // What the server makes of the lost connection is settled once its session is gone.
+    database_->Run(
+        "DO $$ BEGIN WHILE EXISTS (SELECT 1 FROM pg_stat_activity WHERE datname = current_database() "
+        "AND pid <> pg_backend_pid()) LOOP PERFORM pg_sleep(0.01); PERFORM pg_stat_clear_snapshot(); "
+        "END LOOP; END $$");
+    Commit(batch);
+  }
+
+  std::string directory_ = [] {
+    std::string path = (std::filesystem::temp_directory_path() / "store-XXXXXX").string();
+    return std::string(mkdtemp(path.data()));
+  }();
+  std::unique_ptr<PgProxy> proxy_;
+};
+
+TEST_P(PostgresTest, BatchIsOneRoundTripAndOneCommitHoweverMuchItHolds) {
+  const ExecutionRef first = Begin("first");
+  CommitOne(&Batch::steps, Step(first, 0, "s", "1"));
+  CommitOne(&Batch::completions, Completion(first, "1"));
+  std::vector<ExecutionRef> executions;
+  for (int n = 0; n < 20; ++n) executions.push_back(Begin(absl::StrCat("w", n)));
+  proxy_->ResetCounts();
+  CommitOne(&Batch::steps, Step(executions[0], 0, "s", "1"));
+  EXPECT_EQ(proxy_->counts().syncs, 1);
+  Batch batch;
+  for (int n = 0; n < 20; ++n) batch.starts.push_back(Start(absl::StrCat("x", n), absl::StrCat("token-", n)));
+  for (const ExecutionRef& execution : executions) batch.steps.push_back(Step(execution, 1, "s", "1"));
+  for (const ExecutionRef& execution : executions) batch.completions.push_back(Completion(execution, "1"));
+  proxy_->ResetCounts();
+  Commit(batch);
+  EXPECT_EQ(proxy_->counts().syncs, 1);
+  EXPECT_EQ(proxy_->counts().commits, 1);
+  for (const CompletionOp& op : batch.completions) EXPECT_TRUE(op.error.ok());
+}
+
+TEST_P(PostgresTest, LostCommitOfAStartWithAChildsRecordIsFoundOut) {
+  for (const Fault fault : {Fault::kDropBefore, Fault::kDropDuring, Fault::kSwallowAnswer}) {
+    const std::string id = absl::StrCat("parent-", static_cast<int>(fault));
+    const ExecutionRef parent = Begin(id);
+    Batch batch;
+    batch.starts = {Start(id + "-new", id + "-token"), Child(id + "-0", parent, 0)};
+    CommitThrough(fault, batch);
+    for (const StartOp& op : batch.starts) EXPECT_TRUE(op.error.ok() && op.created) << op.error.message;
+    EXPECT_EQ(Row(id + "-new"), absl::StrCat("PENDING,", id, "-token,1"));
+    EXPECT_EQ(StepRows(id).size(), 1);
+  }
+}
+
+TEST_P(PostgresTest, LostCommitOfTheLastStepAndTheOutcomeIsFoundOut) {
+  for (const Fault fault : {Fault::kDropBefore, Fault::kDropDuring, Fault::kSwallowAnswer}) {
+    const std::string id = absl::StrCat("order-", static_cast<int>(fault));
+    const ExecutionRef execution = Begin(id);
+    Batch batch;
+    batch.steps.push_back(Step(execution, 0, "reserve", "1"));
+    batch.completions.push_back(Completion(execution, "7"));
+    batch.completions[0].after_step_id = 0;
+    batch.completions[0].after_completed_at_ms = 2001;
+    CommitThrough(fault, batch);
+    EXPECT_TRUE(batch.steps[0].error.ok()) << batch.steps[0].error.message;
+    EXPECT_TRUE(batch.completions[0].error.ok()) << batch.completions[0].error.message;
+    EXPECT_EQ(batch.completions[0].status, WorkflowStatus::kSuccess);
+    EXPECT_EQ(Row(id), "SUCCESS,-,1");
+    EXPECT_THAT(OutcomeRows(id), ElementsAre("7,-"));
+  }
+}
+
+TEST_P(PostgresTest, LostCommitOfAClaimATakeOverAndAHandBackCountsNothingTwice) {
+  for (const Fault fault : {Fault::kDropBefore, Fault::kDropDuring, Fault::kSwallowAnswer}) {
+    const std::string id = absl::StrCat(static_cast<int>(fault));
+    CommitOne(&Batch::starts, Enqueued("claim-" + id));
+    const ExecutionRef taken = Begin("take-" + id);
+    const ExecutionRef handed = Begin("hand-" + id);
+    Batch batch;
+    batch.claims.resize(1);
+    batch.claims[0].workflow_ids = {"claim-" + id};
+    batch.claims[0].owner_token = "claim-token-" + id;
+    batch.take_overs = {TakeOver(taken, "token-2")};
+    batch.hand_backs = {HandBack(handed, false)};
+    CommitThrough(fault, batch);
+    EXPECT_EQ(batch.claims[0].claimed.size(), 1);
+    EXPECT_TRUE(batch.take_overs[0].taken);
+    EXPECT_TRUE(batch.hand_backs[0].handed_back);
+    EXPECT_EQ(Row("claim-" + id), absl::StrCat("PENDING,claim-token-", id, ",1"));
+    EXPECT_EQ(Row("take-" + id), "PENDING,token-2,2");
+    EXPECT_EQ(Row("hand-" + id), "ENQUEUED,-,0");
+  }
+}
+
+TEST_P(PostgresTest, ExecutionThatIsBeingReplacedWaitsAndWritesNothing) {
+  const ExecutionRef execution = Begin("order-1");
+  database_->Run("BEGIN; UPDATE dbos.workflow_status SET owner_xid = 'token-2'");
+  Batch batch;
+  batch.steps.push_back(Step(execution, 0, "reserve", "1"));
+  batch.completions.push_back(Completion(execution, "7"));
+  std::thread committer([&] { Commit(batch); });
+  database_->Run(
+      "DO $$ BEGIN WHILE NOT EXISTS (SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND "
+      "datname = current_database()) LOOP PERFORM pg_sleep(0.01); PERFORM pg_stat_clear_snapshot(); "
+      "END LOOP; END $$");
+  database_->Run("COMMIT");
+  committer.join();
+  EXPECT_EQ(batch.steps[0].error.reason, Reason::kFenced);
+  EXPECT_EQ(batch.completions[0].error.reason, Reason::kFenced);
+  EXPECT_THAT(StepRows("order-1"), IsEmpty());
+  EXPECT_THAT(OutcomeRows("order-1"), IsEmpty());
+  EXPECT_EQ(Row("order-1"), "PENDING,token-2,1");
+}
+
+// The statements of the writer, which run at every commit.
+bool IsHot(const std::string& name) {
+  for (const char* hot :
+       {"fence", "adopt", "insert_workflow", "insert_input", "insert_child_step", "insert_step", "write_outcome",
+        "complete", "claim", "take_over", "hand_back", "dead_letter", "cancel", "recover"}) {
+    if (name == hot) return true;
+  }
+  return false;
+}
+
+// EXPLAIN EXECUTE name(NULL, ...), which shows the generic plan.
+std::string ExplainText(const Query& query) {
+  std::vector<std::string> arguments(ParseColumns(query.args).size() + ParseColumns(query.rows).size(), "NULL");
+  return absl::StrCat("EXPLAIN EXECUTE ", query.name, "(", absl::StrJoin(arguments, ", "), ")");
+}
+
+TEST_P(PostgresTest, HotStatementsLookUpEveryRowByItsKey) {
+  // Statistics of an empty table, then many rows: what misleads the planner.
+  database_->Run("ANALYZE dbos.workflow_status");
+  database_->Run(
+      "INSERT INTO dbos.workflow_status (workflow_uuid, status) "
+      "SELECT 'w' || n, 'PENDING' FROM generate_series(1, 2000) AS n");
+  const auto connection = database_->Open().connect(ConnectionRole::kWriter);
+  int seen = 0;
+  for (const Query* query : AllQueries()) {
+    if (!IsHot(query->name)) continue;
+    ++seen;
+    ASSERT_TRUE(connection->Execute(Statement(*query, std::vector<Value>(ParseColumns(query->args).size()))).ok());
+    const auto plan = connection->RunScript(ExplainText(*query));
+    ASSERT_TRUE(plan.ok()) << plan.status();
+    std::string text;
+    for (std::size_t n = 0; n < plan->size(); ++n) absl::StrAppend(&text, (*plan)[n].Text(0), "\n");
+    EXPECT_THAT(text, HasSubstr("Index Scan using")) << query->name;
+    for (const char* slow : {"Seq Scan", "Hash Join", "Merge Join"}) EXPECT_THAT(text, Not(HasSubstr(slow)));
+  }
+  EXPECT_EQ(seen, 14);
+}
+
+INSTANTIATE_TEST_SUITE_P(OnlyPostgres, PostgresTest, ::testing::Values(DatabaseKind::kPostgres), DatabaseKindName);
+
+}  // namespace
+}  // namespace dbos::sidecar
