@@ -16,7 +16,8 @@ class Program:
         with open(self.errors, "wb") as errors:
             self.process = subprocess.Popen([str(part) for part in command], env=os.environ | environment,
                                             cwd=directory, text=True, stdin=subprocess.PIPE,
-                                            stdout=subprocess.PIPE, stderr=errors)
+                                            stdout=subprocess.PIPE, stderr=errors,
+                                            start_new_session=True)
 
     @property
     def pid(self) -> int:
@@ -71,7 +72,8 @@ class Sidecar:
         self.log = self.directory / "sidecar.log"
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen([binary, "serve"], env=os.environ | environment, cwd=self.directory,
-                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                            start_new_session=True)
 
     @property
     def pid(self) -> int:

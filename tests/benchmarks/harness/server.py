@@ -64,7 +64,8 @@ class Postgres:
         options = [f"-c{name}={value}" for name, value in SETTINGS.items()]
         with open(self.directory / "log", "wb") as log:
             self._process = subprocess.Popen([programs() / "postgres", "-D", data, f"-k{self.directory}", *options],
-                                             cwd="/", stdout=log, stderr=log, **self._user)
+                                             cwd="/", stdout=log, stderr=log, start_new_session=True,
+                                             **self._user)
         self._wait()
         self.admin = Psql(self.url("postgres"))
         self.admin.rows("CREATE EXTENSION pg_stat_statements")

@@ -4,9 +4,10 @@ import json
 import pathlib
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 
-from .machine import Meter, wait_until_quiet
+from .machine import Meter, raise_priority, wait_until_quiet
 from .programs import Binaries, Program, Sidecar
 from .server import Postgres
 
@@ -36,8 +37,11 @@ class Bench:
         """Single-row commits by the bare driver: {"rate", "median_us", "noise"}."""
         self.quiet()
         command = [self.binaries.bare, *arguments, self.seconds / 2]
-        process = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, text=True,
+                                   start_new_session=True)
         with Meter(self.groups(bare=process.pid)) as meter:
+            time.sleep(0.2)  # its connections are there by now
+            raise_priority([self.postgres.pid])
             answer = json.loads(process.communicate()[0])
         return {"rate": answer["commits"] / answer["seconds"], "median_us": answer["median_us"]} | _noise(meter)
 
