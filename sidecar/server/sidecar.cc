@@ -17,6 +17,7 @@
 namespace dbos::sidecar {
 namespace {
 
+constexpr int kRoundsUntilTrim = 10;
 constexpr absl::Duration kCallsGrace = absl::Seconds(2);
 
 std::optional<StartupError> Failure(ExitCode code, const absl::Status& status) {
@@ -112,6 +113,9 @@ void Sidecar::UpdateHealth() {
 void Sidecar::Supervise() {
   UpdateHealth();
   ledger_->Save();
+  // Memory of the last burst goes back once things are quiet, not between bursts.
+  idle_rounds_ = loop_->status().executions == 0 ? idle_rounds_ + 1 : 0;
+  if (idle_rounds_ == kRoundsUntilTrim) malloc_trim(0);
 }
 
 void Sidecar::Stop() {

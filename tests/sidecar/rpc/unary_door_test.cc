@@ -149,7 +149,7 @@ TEST_F(UnaryDoorTest, AnEndedSubscriptionGivesItsExecutionsToTheNext) {
   executions->Finish();
 
   grpc::ClientContext second;
-  executions = Subscribe(second, "another process");
+  executions = Subscribe(second, "another-process");
   v1::Execution after;
   ASSERT_TRUE(executions->Read(&after));
   EXPECT_EQ(after.execution().workflow_id(), "w");
