@@ -1,0 +1,98 @@
+#include "tests/e2e/faulty_storage.h"
+
+#include <cstdlib>
+#include <sstream>
+#include <utility>
+
+#include <signal.h>
+#include <unistd.h>
+
+#include "sidecar/base/check.h"
+
+namespace dbos::sidecar {
+namespace {
+
+bool Holds(const Batch& batch, const std::string& kind) {
+  if (kind == "start") return !batch.starts.empty();
+  if (kind == "step") return !batch.steps.empty();
+  if (kind == "completion") return !batch.completions.empty();
+  if (kind == "claim") return !batch.claims.empty();
+  if (kind == "take_over") return !batch.take_overs.empty();
+  if (kind == "hand_back") return !batch.hand_backs.empty();
+  if (kind == "adopt") return !batch.adoptions.empty();
+  if (kind == "recover") return !batch.recoveries.empty();
+  DBOS_CHECK(kind == "version");
+  return !batch.versions.empty();
+}
+
+class FaultyStorage : public Storage {
+ public:
+  FaultyStorage(std::unique_ptr<Storage> storage, Fault fault) : storage_(std::move(storage)), fault_(fault) {}
+
+  absl::Status Commit(Batch& batch) override {
+    const bool strikes = Holds(batch, fault_.kind) && ++seen_ == fault_.n;
+    if (strikes && fault_.moment == "before") Strike();
+    const absl::Status status = storage_->Commit(batch);
+    if (strikes && fault_.moment == "after" && status.ok()) Strike();
+    return status;
+  }
+
+  absl::StatusOr<std::vector<std::string>> FindClaimable(const ClaimFilter& filter) override {
+    return storage_->FindClaimable(filter);
+  }
+  absl::StatusOr<Due> Probe(const ProbeRequest& request) override { return storage_->Probe(request); }
+  absl::StatusOr<std::vector<Replay>> LoadReplay(const std::vector<ReplayRequest>& requests,
+                                                 std::int64_t max_bytes_each) override {
+    return storage_->LoadReplay(requests, max_bytes_each);
+  }
+  absl::StatusOr<std::vector<WorkflowRecord>> ReadOutcomes(const std::vector<std::string>& ids) override {
+    return storage_->ReadOutcomes(ids);
+  }
+  absl::StatusOr<std::optional<WorkflowRecord>> ReadWorkflow(const std::string& id) override {
+    return storage_->ReadWorkflow(id);
+  }
+  absl::StatusOr<std::vector<WorkflowRecord>> ListWorkflows(const WorkflowFilter& filter) override {
+    return storage_->ListWorkflows(filter);
+  }
+  absl::StatusOr<std::vector<StepRecord>> ListSteps(const std::string& id, std::int32_t after,
+                                                    std::uint32_t limit) override {
+    return storage_->ListSteps(id, after, limit);
+  }
+
+ private:
+  void Strike() const { kill(getpid(), fault_.signal); }
+
+  const std::unique_ptr<Storage> storage_;
+  const Fault fault_;
+  int seen_ = 0;
+};
+
+}  // namespace
+
+Fault ParseFault(const char* text) {
+  Fault fault;
+  if (text == nullptr || *text == '\0') return fault;
+  std::istringstream words(text);
+  std::string n;
+  std::string action;
+  std::getline(words, fault.moment, ':');
+  std::getline(words, fault.kind, ':');
+  std::getline(words, n, ':');
+  std::getline(words, action);
+  fault.n = std::atoi(n.c_str());
+  fault.signal = action == "kill" ? SIGKILL : SIGSTOP;
+  DBOS_CHECK(fault.moment == "before" || fault.moment == "after");
+  DBOS_CHECK(fault.n > 0 && (action == "kill" || action == "stop"));
+  return fault;
+}
+
+StorageFactory WithFault(StorageFactory factory, Fault fault) {
+  if (fault.moment.empty()) return factory;
+  return [factory = std::move(factory), fault](StorageRole role) -> std::unique_ptr<Storage> {
+    std::unique_ptr<Storage> storage = factory(role);
+    if (role == StorageRole::kReader) return storage;
+    return std::make_unique<FaultyStorage>(std::move(storage), fault);
+  };
+}
+
+}  // namespace dbos::sidecar

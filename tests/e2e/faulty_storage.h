@@ -1,0 +1,28 @@
+// FaultyStorage: a Storage that ends or pauses its own process at a named point of the n-th commit of a kind.
+//
+// DBOS_TEST_FAULT is "<before|after>:<kind>:<n>:<kill|stop>", for example "after:step:3:kill": the third commit that
+// holds a step is durable and nobody has been told. Kinds: start, step, completion, claim, take_over, hand_back, adopt,
+// recover, version.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "sidecar/store/storage.h"
+
+namespace dbos::sidecar {
+
+struct Fault {
+  std::string moment;  // empty: none
+  std::string kind;
+  int n = 0;
+  int signal = 0;
+};
+
+// Ends the process when the text is malformed: a fault that never strikes would prove nothing.
+Fault ParseFault(const char* text);
+
+// Writers that do as `fault` says; readers as they are.
+StorageFactory WithFault(StorageFactory factory, Fault fault);
+
+}  // namespace dbos::sidecar

@@ -1,0 +1,86 @@
+// The application of the crash tests. Every step body writes one line to the ledger before it returns, with a number
+// that no other run of any body has; the recorded results are those numbers. So the ledger says what ran how often, and
+// the records say which run counts.
+//
+//   ledger_app LEDGER [kill|stop BEFORE|AFTER STEP]     the process strikes itself in the body of that step, once
+//
+// Workflow "ledger"(steps): `steps` steps one after another, then two at once, then a child "ledger_child", then one
+// more.
+#include <atomic>
+#include <cstdlib>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include <dbos/dbos.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+namespace {
+
+struct Strike {
+  int signal = 0;
+  std::string moment;
+  std::string step;
+};
+
+class Ledger {
+ public:
+  Ledger(const char* path, Strike strike)
+      : file_(open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644)), strike_(std::move(strike)) {}
+
+  std::string Run(const std::string& workflow, const std::string& step) {
+    StrikeIf("before", step);
+    const std::string nonce = std::to_string(getpid()) + "." + std::to_string(++count_);
+    const std::string line = workflow + " " + step + " " + nonce + "\n";
+    if (write(file_, line.data(), line.size()) != static_cast<ssize_t>(line.size())) std::abort();
+    StrikeIf("after", step);
+    return nonce;
+  }
+
+ private:
+  void StrikeIf(const std::string& moment, const std::string& step) {
+    if (strike_.signal == 0 || strike_.moment != moment || strike_.step != step || struck_.exchange(true)) return;
+    kill(getpid(), strike_.signal);
+  }
+
+  const int file_;
+  const Strike strike_;
+  std::atomic<bool> struck_{false};
+  std::atomic<int> count_{0};
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 2 && argc != 5) {
+    std::cerr << "usage: ledger_app LEDGER [kill|stop before|after STEP]\n";
+    return 2;
+  }
+  Strike strike;
+  if (argc == 5) strike = {std::string(argv[2]) == "kill" ? SIGKILL : SIGSTOP, argv[3], argv[4]};
+  Ledger ledger(argv[1], strike);
+
+  dbos::App app({.name = "crash-test", .version = "crash-test-1"});
+  auto child = app.workflow("ledger_child", [&](dbos::Context& ctx) {
+    return ctx.step("c0", [&] { return ledger.Run(ctx.workflow_id(), "c0"); });
+  });
+  app.workflow("ledger", [&](dbos::Context& ctx, int steps) {
+    std::vector<std::string> seen;
+    for (int i = 0; i < steps; ++i) {
+      const std::string name = "s" + std::to_string(i);
+      seen.push_back(ctx.step(name, [&] { return ledger.Run(ctx.workflow_id(), name); }));
+    }
+    auto left = ctx.async("left", [&] { return ledger.Run(ctx.workflow_id(), "left"); });
+    auto right = ctx.async("right", [&] { return ledger.Run(ctx.workflow_id(), "right"); });
+    seen.push_back(left.get());
+    seen.push_back(right.get());
+    seen.push_back(ctx.start(child, {}).result());
+    seen.push_back(ctx.step("last", [&] { return ledger.Run(ctx.workflow_id(), "last"); }));
+    return seen;
+  });
+  app.launch();
+  std::cout << "ready" << std::endl;
+  while (true) pause();
+}

@@ -1,0 +1,125 @@
+#include "tests/e2e/world.h"
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "sidecar/base/check.h"
+#include "sidecar/base/ids.h"
+
+namespace dbos::sidecar {
+namespace {
+
+// The server's URL with another database: "postgresql://user@/postgres?host=..." names one before the '?'.
+std::string WithDatabase(const std::string& url, const std::string& database) {
+  const std::size_t query = std::min(url.find('?'), url.size());
+  const std::size_t slash = url.rfind('/', query);
+  return url.substr(0, slash + 1) + database + url.substr(query);
+}
+
+void Psql(const std::string& sql) {
+  const std::string command = "psql -qX '" + std::string(std::getenv("DBOS_TEST_POSTGRES_URL")) + "' -c '" + sql + "'";
+  DBOS_CHECK(std::system(command.c_str()) == 0);
+}
+
+}  // namespace
+
+std::vector<DatabaseKind> TestDatabaseKinds() {
+  if (std::getenv("DBOS_TEST_POSTGRES_URL") == nullptr) return {DatabaseKind::kSqlite};
+  return {DatabaseKind::kSqlite, DatabaseKind::kPostgres};
+}
+
+std::string ToString(DatabaseKind kind) {
+  return kind == DatabaseKind::kSqlite ? "sqlite" : "postgres";
+}
+
+World::World(DatabaseKind kind) {
+  char path[] = "/tmp/dbos-e2e-XXXXXX";
+  DBOS_CHECK(mkdtemp(path) != nullptr);
+  directory_ = path;
+  database_url_ = "sqlite:///" + directory_ + "/system.sqlite";
+  if (kind == DatabaseKind::kSqlite) return;
+  const std::string database = "e2e_" + RandomUuid().substr(0, 8);
+  Psql("CREATE DATABASE " + database);
+  database_url_ = WithDatabase(std::getenv("DBOS_TEST_POSTGRES_URL"), database);
+}
+
+World::~World() {
+  apps_.clear();
+  sidecar_.reset();
+  const std::size_t query = std::min(database_url_.find('?'), database_url_.size());
+  if (database_url_.starts_with("postgres")) {
+    const std::size_t slash = database_url_.rfind('/', query);
+    Psql("DROP DATABASE " + database_url_.substr(slash + 1, query - slash - 1) + " WITH (FORCE)");
+  }
+  std::filesystem::remove_all(directory_);
+}
+
+void World::StartSidecar(const std::string& fault, const std::vector<std::string>& flags) {
+  std::vector<std::string> command = {
+      DBOS_FAULTY_SIDECAR, "serve",      "--name",      "crash-test",  "--address",
+      address(),           "--database", database_url_, "--state-dir", directory_ + "/state"};
+  command.insert(command.end(), flags.begin(), flags.end());
+  sidecar_ = std::make_unique<Process>(
+      command, Process::Options{{{"DBOS_TEST_FAULT", fault}}, directory_ + "/sidecar.log", directory_});
+}
+
+std::size_t World::StartApp(const std::vector<std::string>& strike) {
+  std::vector<std::string> command = {DBOS_LEDGER_APP, directory_ + "/ledger"};
+  command.insert(command.end(), strike.begin(), strike.end());
+  apps_.push_back(std::make_unique<Process>(
+      command, Process::Options{{{"DBOS_SIDECAR_ADDRESS", address()}}, directory_ + "/app.log", directory_}));
+  return apps_.size() - 1;
+}
+
+void World::Supervise(absl::Duration duration, absl::Duration pause) {
+  const absl::Duration end = SinceBoot() + duration;
+  do {
+    if (!sidecar_->Running()) {
+      ++restarts_;
+      StartSidecar();
+    }
+    for (std::size_t i = 0; i < apps_.size(); ++i) {
+      if (apps_[i]->Running()) continue;
+      ++restarts_;
+      StartApp();
+      apps_[i] = std::move(apps_.back());
+      apps_.pop_back();
+    }
+    std::vector<Process*> all = {sidecar_.get()};
+    for (auto& app : apps_) all.push_back(app.get());
+    for (Process* process : all) {
+      if (!process->WaitStopped(absl::ZeroDuration())) {
+        stopped_since_.erase(process);
+        continue;
+      }
+      const auto [since, fresh] = stopped_since_.try_emplace(process, SinceBoot());
+      if (SinceBoot() - since->second >= pause) process->Continue();
+    }
+    SleepFor(absl::Milliseconds(5));
+  } while (SinceBoot() < end);
+}
+
+std::map<std::string, std::vector<std::string>> World::Ledger() const {
+  std::map<std::string, std::vector<std::string>> runs;
+  std::ifstream file(directory_ + "/ledger");
+  std::string workflow;
+  std::string step;
+  std::string nonce;
+  while (file >> workflow >> step >> nonce) runs[workflow + " " + step].push_back(nonce);
+  return runs;
+}
+
+std::string World::Logs() const {
+  std::ostringstream text;
+  for (const char* name : {"/sidecar.log", "/app.log", "/ledger"}) {
+    text << "---- " << name << "\n" << std::ifstream(directory_ + name).rdbuf() << "\n";
+  }
+  return text.str();
+}
+
+}  // namespace dbos::sidecar
