@@ -5,9 +5,9 @@
 namespace dbos::runtime {
 namespace {
 
-// Two sweeps see a record before it is sent: it is held for half to one millisecond.
-constexpr std::chrono::microseconds kSweepInterval{500};
-constexpr int kEmptySweepsMax = 20;
+// A record is sent by the second sweep that sees it: it is held for one to two milliseconds.
+constexpr std::chrono::milliseconds kSweepInterval{1};
+constexpr int kEmptySweepsMax = 3;
 
 }  // namespace
 

@@ -97,7 +97,7 @@ void Journal::WaitDurable(std::uint64_t position) {
   const MutexLock lock(mu_);
   while (durable_ < position && stop_ == StopCause::kNone) {
     wake_at_ = wake_at_ == 0 ? position : std::min(wake_at_, position);
-    changed_.Wait(mu_);
+    advanced_.Wait(mu_);
   }
   ThrowIfStoppedLocked();
 }
@@ -106,7 +106,7 @@ void Journal::Pause(std::chrono::milliseconds wait) {
   Flush();
   const SteadyTime until = std::chrono::steady_clock::now() + wait;
   const MutexLock lock(mu_);
-  while (stop_ == StopCause::kNone && std::chrono::steady_clock::now() < until) changed_.WaitUntil(mu_, until);
+  while (stop_ == StopCause::kNone && std::chrono::steady_clock::now() < until) advanced_.WaitUntil(mu_, until);
   ThrowIfStoppedLocked();
 }
 
@@ -131,8 +131,9 @@ void Journal::Stop(StopCause cause, const std::string& why) {
     why_ = why;
     if (cause != StopCause::kNonDeterminism) held_.reset();
     reply = reply_;
-    changed_.NotifyAll();
   }
+  advanced_.NotifyAll();
+  ended_.NotifyAll();
   if (reply != nullptr) reply->Abort(StoppedError(why));
   events_.stopped(cause, why);
 }
@@ -165,8 +166,8 @@ std::optional<StoredOutcome> Journal::WaitFinished(std::optional<SteadyTime> dea
   const MutexLock lock(mu_);
   while (!finished_ && !Gone()) {
     if (!deadline) {
-      changed_.Wait(mu_);
-    } else if (!changed_.WaitUntil(mu_, *deadline) && !finished_) {
+      ended_.Wait(mu_);
+    } else if (!ended_.WaitUntil(mu_, *deadline) && !finished_) {
       return std::nullopt;
     }
   }
@@ -176,17 +177,20 @@ std::optional<StoredOutcome> Journal::WaitFinished(std::optional<SteadyTime> dea
 
 void Journal::OnAcknowledged(std::size_t count) {
   bool finished = false;
+  bool reached = false;
   {
     const MutexLock lock(mu_);
     durable_ += count;
     finished = finishing_ && durable_ == sent_ && !finished_;
     finished_ |= finished;
-    if (finished || (wake_at_ != 0 && durable_ >= wake_at_)) {
-      wake_at_ = 0;
-      changed_.NotifyAll();
-    }
+    reached = wake_at_ != 0 && durable_ >= wake_at_;
+    if (reached) wake_at_ = 0;
   }
-  if (finished) events_.finished();
+  // Without the lock, so that the woken thread does not run into it; the caller keeps this object alive.
+  if (reached) advanced_.NotifyAll();
+  if (!finished) return;
+  ended_.NotifyAll();
+  events_.finished();
 }
 
 void Journal::OnRefused(const v1::ErrorDetail& error) {

@@ -76,7 +76,8 @@ class Journal final : public OperationOwner, public Holder, public std::enable_s
   Holds& holds_;
   const Events events_;
   mutable Mutex mu_;
-  CondVar changed_;
+  CondVar advanced_;  // for the workflow's threads: more is durable, or stopped
+  CondVar ended_;     // for handles: finished or stopped
   std::uint64_t sent_ ABSL_GUARDED_BY(mu_) = 0;
   std::uint64_t durable_ ABSL_GUARDED_BY(mu_) = 0;
   std::uint64_t wake_at_ ABSL_GUARDED_BY(mu_) = 0;  // the least position a thread waits for, 0 for none

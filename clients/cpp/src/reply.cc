@@ -16,11 +16,13 @@ bool Reply::Wait(std::optional<SteadyTime> deadline) {
 }
 
 void Reply::Abort(const v1::ErrorDetail& error) {
-  const MutexLock lock(mu_);
-  if (done_) return;
-  refusal_ = error;
-  done_ = true;
-  abandoned_ = true;
+  {
+    const MutexLock lock(mu_);
+    if (done_) return;
+    refusal_ = error;
+    done_ = true;
+    abandoned_ = true;
+  }
   answered_.NotifyAll();
 }
 
@@ -38,18 +40,22 @@ void Reply::OnRefused(const v1::ErrorDetail& error) {
 
 void Reply::OnStarted(const v1::StartWorkflowResponse& response) {
   if (prefix_ != nullptr) prefix_->OnAcknowledged(1);
-  const MutexLock lock(mu_);
-  if (done_) return;
-  started_ = response;
-  done_ = true;
+  {
+    const MutexLock lock(mu_);
+    if (done_) return;
+    started_ = response;
+    done_ = true;
+  }
   answered_.NotifyAll();
 }
 
 void Reply::OnAwaited(const v1::AwaitWorkflowResponse& response) {
-  const MutexLock lock(mu_);
-  if (done_) return;
-  awaited_ = response;
-  done_ = true;
+  {
+    const MutexLock lock(mu_);
+    if (done_) return;
+    awaited_ = response;
+    done_ = true;
+  }
   answered_.NotifyAll();
 }
 

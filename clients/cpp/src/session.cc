@@ -86,7 +86,7 @@ bool Session::Enqueue(Operation operation) {
     const MutexLock lock(mu_);
     if (state_ != State::kClosed) {
       outbox_.Push(std::move(operation));
-      return state_ == State::kReady && !writing_;
+      return MayWrite();
     }
     refused = std::move(operation.owner);
   }
@@ -99,14 +99,14 @@ bool Session::EnqueueControl(FrameKind kind, const std::string& body) {
   const MutexLock lock(mu_);
   if (state_ != State::kReady) return false;
   outbox_.PushControl(kind, body);
-  return !writing_;
+  return MayWrite();
 }
 
 void Session::Pump() {
   std::string message;
   {
     const MutexLock lock(mu_);
-    if (state_ != State::kReady || writing_) return;
+    if (!MayWrite()) return;
     message = outbox_.NextMessage();
     if (message.empty()) return;
     writing_ = true;
@@ -127,6 +127,7 @@ void Session::OnMessage(v1::SessionEvent& event) {
   {
     const MutexLock lock(mu_);
     last_heard_ = std::chrono::steady_clock::now();
+    reading_ = true;
   }
   // Executions first: whoever started one finds it here when the answer to the start wakes it.
   for (v1::ServerFrame& frame : *event.mutable_frames()) {
@@ -135,6 +136,10 @@ void Session::OnMessage(v1::SessionEvent& event) {
     if (frame.has_replay()) delegate_.OnReplay(*frame.mutable_replay());
   }
   for (v1::ServerFrame& frame : *event.mutable_frames()) HandleAnswer(frame);
+  {
+    const MutexLock lock(mu_);
+    reading_ = false;
+  }
   Pump();
 }
 

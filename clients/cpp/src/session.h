@@ -1,7 +1,8 @@
 // Session: the conversation with the sidecar. Says Hello, resends after a reconnect, answers pings, sorts the answers.
 //
-// What is enqueued while a write is in flight goes out together in the next message. The thread that enqueues writes
-// by itself when no write is in flight, so a lone operation costs no hand-over.
+// What is enqueued while a write is in flight goes out together in the next message, and so does what the threads that
+// one message from the sidecar wakes have to say at once. Otherwise the thread that enqueues writes by itself, so a
+// lone operation costs no hand-over.
 //
 // Threads:  any. The delegate and the operations' owners are called on gRPC threads, without the lock.
 // Blocking: only WaitReady and Close.
@@ -70,6 +71,7 @@ class Session final : public TransportEvents {
  private:
   enum class State { kIdle, kConnecting, kReady, kClosed };
 
+  bool MayWrite() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return state_ == State::kReady && !writing_ && !reading_; }
   void Connect();
   void HandleWelcome(const v1::Welcome& welcome);
   void HandleAnswer(v1::ServerFrame& frame);
@@ -92,6 +94,7 @@ class Session final : public TransportEvents {
   State state_ ABSL_GUARDED_BY(mu_) = State::kIdle;
   bool stream_open_ ABSL_GUARDED_BY(mu_) = false;
   bool closing_ ABSL_GUARDED_BY(mu_) = false;
+  bool reading_ ABSL_GUARDED_BY(mu_) = false;  // a message is being handled; whoever handles it pumps afterwards
   bool writing_ ABSL_GUARDED_BY(mu_) = false;
   Outbox outbox_ ABSL_GUARDED_BY(mu_);
   SteadyTime last_heard_ ABSL_GUARDED_BY(mu_);

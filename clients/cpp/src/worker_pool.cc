@@ -11,32 +11,33 @@ constexpr std::chrono::seconds kIdleMax{30};
 }  // namespace
 
 void WorkerPool::Submit(Job job) {
-  const MutexLock lock(mu_);
-  if (stopping_) return;
-  if (!idle_.empty()) {
-    Worker* worker = idle_.back();
+  std::shared_ptr<Worker> worker;
+  {
+    const MutexLock lock(mu_);
+    if (stopping_) return;
+    if (idle_.empty()) {
+      queue_.push_back(std::move(job));
+      if (threads_ >= max_threads_) return;
+      ++threads_;
+      std::thread([this] { Work(); }).detach();
+      return;
+    }
+    worker = std::move(idle_.back());
     idle_.pop_back();
     worker->job = std::move(job);
-    worker->wake.NotifyOne();
-    return;
   }
-  queue_.push_back(std::move(job));
-  if (threads_ >= max_threads_) return;
-  ++threads_;
-  std::thread([this] {
-    Worker self;
-    Work(self);
-  }).detach();
+  worker->wake.NotifyOne();  // without the lock, so that the woken thread does not run into it
 }
 
 void WorkerPool::Stop() {
   const MutexLock lock(mu_);
   stopping_ = true;
-  for (Worker* worker : idle_) worker->wake.NotifyOne();
+  for (const auto& worker : idle_) worker->wake.NotifyOne();
   while (threads_ > 0) all_gone_.Wait(mu_);
 }
 
-void WorkerPool::Work(Worker& self) {
+void WorkerPool::Work() {
+  const auto self = std::make_shared<Worker>();
   Job job;
   while (NextJob(self, job)) {
     job();
@@ -45,7 +46,7 @@ void WorkerPool::Work(Worker& self) {
 }
 
 // False ends the thread; `threads_` is then already counted down, under the lock Stop waits with.
-bool WorkerPool::NextJob(Worker& self, Job& job) {
+bool WorkerPool::NextJob(const std::shared_ptr<Worker>& self, Job& job) {
   const MutexLock lock(mu_);
   if (!queue_.empty()) {
     job = std::move(queue_.front());
@@ -53,15 +54,15 @@ bool WorkerPool::NextJob(Worker& self, Job& job) {
     return true;
   }
   if (!stopping_) {
-    idle_.push_back(&self);
+    idle_.push_back(self);
     const SteadyTime until = std::chrono::steady_clock::now() + kIdleMax;
-    while (!self.job && !stopping_ && self.wake.WaitUntil(mu_, until)) {
+    while (!self->job && !stopping_ && self->wake.WaitUntil(mu_, until)) {
     }
-    if (self.job) {
-      job = std::exchange(self.job, nullptr);
+    if (self->job) {
+      job = std::exchange(self->job, nullptr);
       return true;
     }
-    idle_.erase(std::find(idle_.begin(), idle_.end(), &self));
+    idle_.erase(std::find(idle_.begin(), idle_.end(), self));
   }
   if (--threads_ == 0) all_gone_.NotifyAll();
   return false;

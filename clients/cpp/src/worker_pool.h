@@ -35,14 +35,14 @@ class WorkerPool {
     CondVar wake;
     Job job;
   };
-  void Work(Worker& self);
-  bool NextJob(Worker& self, Job& job);
+  void Work();
+  bool NextJob(const std::shared_ptr<Worker>& self, Job& job);
 
   const std::size_t max_threads_;
   Mutex mu_;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   std::size_t threads_ ABSL_GUARDED_BY(mu_) = 0;
-  std::vector<Worker*> idle_ ABSL_GUARDED_BY(mu_);
+  std::vector<std::shared_ptr<Worker>> idle_ ABSL_GUARDED_BY(mu_);
   std::deque<Job> queue_ ABSL_GUARDED_BY(mu_);
   CondVar all_gone_;
 };
