@@ -97,11 +97,12 @@ StartRequest TakeStart(v1::StartWorkflowRequest& from, std::int64_t now_ms) {
   to.application_version = std::move(*from.mutable_application_version());
   if (from.has_parent()) {
     v1::ParentStep& parent = *from.mutable_parent();
-    StartOp::Parent& step = to.parent.emplace();
+    StartOp::Parent step;
     step.execution = {std::move(*parent.mutable_workflow_id()), std::move(*parent.mutable_owner_token())};
     step.step_id = parent.step_id();
     step.completed_at_ms = parent.completed_at_ms() != 0 ? parent.completed_at_ms() : now_ms;
     step.started_at_ms = parent.started_at_ms() != 0 ? parent.started_at_ms() : step.completed_at_ms;
+    to.parent = std::move(step);
   }
   return to;
 }

@@ -28,7 +28,7 @@ TEST(ProcessLedgerTest, TheNextSidecarFindsTheProcessesThatStillLive) {
     ledger.Detached(5);
     ledger.Save();
   }
-  EXPECT_EQ(ProcessLedger(file).Survivors(), (std::vector<std::string>{"living", "elsewhere"}));
+  EXPECT_EQ(ProcessLedger(file).Survivors(), (std::vector<std::string>{"elsewhere", "living"}));
 }
 
 TEST(ProcessLedgerTest, SavesOnlyChanges) {

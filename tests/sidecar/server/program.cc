@@ -70,7 +70,7 @@ bool Program::Prints(const std::string& text) {
       code_ = CodeOf(status);
       return Output().find(text) != std::string::npos;
     }
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));  // paces the look at the log file
   }
   return false;
 }
