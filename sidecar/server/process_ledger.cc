@@ -10,26 +10,40 @@
 
 namespace dbos::sidecar {
 
-std::vector<std::string> ProcessLedger::Survivors() const {
-  std::vector<std::string> survivors;
+ProcessLedger::ProcessLedger(std::string file) : file_(std::move(file)) {
   std::ifstream in(file_);
   std::string line;
+  MutexLock lock(mu_);
   while (std::getline(in, line)) {
     std::istringstream fields(line);
-    std::string incarnation;
-    ProcessIdentity process;
-    fields >> incarnation >> process.pid >> process.start_time_ticks >> process.pid_namespace;
-    if (fields && LivenessOf(process) != Liveness::kGone) survivors.push_back(std::move(incarnation));
+    Entry entry;
+    fields >> entry.incarnation >> entry.process.pid >> entry.process.start_time_ticks >> entry.process.pid_namespace;
+    if (fields && LivenessOf(entry.process) != Liveness::kGone) survivors_[entry.incarnation] = entry;
   }
-  return survivors;
+}
+
+std::vector<std::string> ProcessLedger::Survivors() {
+  std::vector<std::string> incarnations;
+  MutexLock lock(mu_);
+  for (const auto& [incarnation, entry] : survivors_) incarnations.push_back(incarnation);
+  return incarnations;
+}
+
+void ProcessLedger::ForgetSurvivors() {
+  MutexLock lock(mu_);
+  changed_ = changed_ || !survivors_.empty();
+  survivors_.clear();
 }
 
 void ProcessLedger::Attached(SessionId session, const std::string& incarnation,
                              const std::optional<ProcessIdentity>& process) {
   if (!process || process->pid_namespace.empty()) return;  // nobody could tell later whether it lives
-  MutexLock lock(mu_);
-  entries_[session] = {incarnation, *process};
-  changed_ = true;
+  {
+    MutexLock lock(mu_);
+    survivors_.erase(incarnation);
+    entries_[session] = {incarnation, *process};
+  }
+  Write();
 }
 
 void ProcessLedger::Detached(SessionId session) {
@@ -38,18 +52,35 @@ void ProcessLedger::Detached(SessionId session) {
 }
 
 void ProcessLedger::Save() {
-  std::ostringstream content;
   {
     MutexLock lock(mu_);
-    if (!std::exchange(changed_, false)) return;
-    for (const auto& [session, entry] : entries_) {
-      content << entry.incarnation << ' ' << entry.process.pid << ' ' << entry.process.start_time_ticks << ' '
-              << entry.process.pid_namespace << '\n';
-    }
+    if (!changed_) return;
   }
-  if (absl::Status status = ReplaceFile(file_, content.str()); !status.ok()) {
+  Write();
+}
+
+void ProcessLedger::Write() {
+  MutexLock file_lock(file_mu_);
+  std::string content;
+  {
+    MutexLock lock(mu_);
+    changed_ = false;
+    content = Content();
+  }
+  if (absl::Status status = ReplaceFile(file_, content); !status.ok()) {
     Log(LogLevel::kWarning, "cannot keep the list of attached processes", {{"error", Message(status)}});
   }
+}
+
+std::string ProcessLedger::Content() {
+  std::ostringstream content;
+  const auto add = [&content](const Entry& entry) {
+    content << entry.incarnation << ' ' << entry.process.pid << ' ' << entry.process.start_time_ticks << ' '
+            << entry.process.pid_namespace << '\n';
+  };
+  for (const auto& [incarnation, entry] : survivors_) add(entry);
+  for (const auto& [session, entry] : entries_) add(entry);
+  return content.str();
 }
 
 }  // namespace dbos::sidecar

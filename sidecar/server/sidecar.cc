@@ -5,6 +5,8 @@
 
 #include <malloc.h>
 
+#include "absl/time/clock.h"
+
 #include "sidecar/base/ids.h"
 #include "sidecar/base/logging.h"
 #include "sidecar/base/status.h"
@@ -18,6 +20,7 @@ namespace dbos::sidecar {
 namespace {
 
 constexpr int kRoundsUntilTrim = 10;
+constexpr absl::Duration kSurvivorsListed = absl::Seconds(10);  // well beyond the grace they have to come back
 constexpr absl::Duration kCallsGrace = absl::Seconds(2);
 
 std::optional<StartupError> Failure(ExitCode code, const absl::Status& status) {
@@ -60,6 +63,7 @@ absl::Status Sidecar::Reserve() {
     ASSIGN_OR_RETURN(executor_id_, state_->ExecutorId());
   }
   ledger_ = std::make_unique<ProcessLedger>(state_->ProcessesFile());
+  survivors_until_ = absl::Now() + kSurvivorsListed;
   return absl::OkStatus();
 }
 
@@ -112,6 +116,7 @@ void Sidecar::UpdateHealth() {
 
 void Sidecar::Supervise() {
   UpdateHealth();
+  if (absl::Now() > survivors_until_) ledger_->ForgetSurvivors();
   ledger_->Save();
   // Memory of the last burst goes back once things are quiet, not between bursts.
   idle_rounds_ = loop_->status().executions == 0 ? idle_rounds_ + 1 : 0;

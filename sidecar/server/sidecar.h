@@ -60,6 +60,7 @@ class Sidecar {
   std::string executor_id_;
   int schema_version_ = 0;
   bool stopped_ = false;
+  absl::Time survivors_until_;
   int idle_rounds_ = 0;
   std::optional<bool> database_was_available_;
 
