@@ -18,6 +18,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+
 #include "sidecar/model/batch.h"
 #include "sidecar/model/step.h"
 #include "sidecar/model/workflow.h"
@@ -56,7 +57,6 @@ struct Replay {
   std::vector<StepRecord> steps;
   bool complete = false;  // false: more steps follow after the last one here
 };
-
 
 // The per-second question "is anything due?", answered by one statement.
 struct ProbeRequest {

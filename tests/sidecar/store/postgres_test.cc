@@ -194,6 +194,15 @@ TEST_P(PostgresTest, HotStatementsLookUpEveryRowByItsKey) {
   EXPECT_EQ(seen, 14);
 }
 
+TEST_P(PostgresTest, PlansOfTheWriterArePinned) {
+  const auto connection = database_->Open().connect(ConnectionRole::kWriter);
+  for (const auto& [setting, value] :
+       {std::pair("plan_cache_mode", "force_generic_plan"), std::pair("enable_hashjoin", "off"),
+        std::pair("enable_mergejoin", "off"), std::pair("enable_seqscan", "off"), std::pair("jit", "off")}) {
+    EXPECT_EQ((*connection->RunScript(absl::StrCat("SHOW ", setting)))[0].Text(0), value) << setting;
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(OnlyPostgres, PostgresTest, ::testing::Values(DatabaseKind::kPostgres), DatabaseKindName);
 
 }  // namespace
