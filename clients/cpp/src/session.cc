@@ -81,18 +81,23 @@ void Session::Close() {
 }
 
 bool Session::Enqueue(Operation operation) {
-  std::shared_ptr<OperationOwner> refused;
+  const MutexLock lock(mu_);
+  // A session that is over has stopped, or is about to stop, every execution: nobody waits for this answer.
+  if (state_ == State::kClosed) return false;
+  outbox_.Push(std::move(operation));
+  return MayWrite();
+}
+
+void Session::Send(Operation operation) {
+  const std::shared_ptr<OperationOwner> owner = operation.owner;
+  if (Enqueue(std::move(operation))) return Pump();
+  v1::ErrorDetail error;
   {
     const MutexLock lock(mu_);
-    if (state_ != State::kClosed) {
-      outbox_.Push(std::move(operation));
-      return MayWrite();
-    }
-    refused = std::move(operation.owner);
+    if (state_ != State::kClosed) return;
+    error = fatal_.value_or(ClosedError());
   }
-  // Not from here: the caller may hold the lock that OnRefused takes.
-  timers_.After(milliseconds(0), [refused, error = fatal().value_or(ClosedError())] { refused->OnRefused(error); });
-  return false;
+  owner->OnRefused(error);
 }
 
 bool Session::EnqueueControl(FrameKind kind, const std::string& body) {

@@ -52,13 +52,12 @@ class Session final : public TransportEvents {
   // Ends the stream and waits until it has ended. Operations without an answer are refused.
   void Close();
 
-  // True: call Pump when no lock is held.
+  // For executions. True: call Pump when no lock is held.
   [[nodiscard]] bool Enqueue(Operation operation);
   [[nodiscard]] bool EnqueueControl(FrameKind kind, const std::string& body);
   void Pump();
-  void Send(Operation operation) {
-    if (Enqueue(std::move(operation))) Pump();
-  }
+  // For all others: sends, or refuses at once when the session is over.
+  void Send(Operation operation);
 
   std::size_t max_payload_bytes() const { return max_payload_bytes_.load(std::memory_order_relaxed); }
   std::size_t max_name_bytes() const { return max_name_bytes_.load(std::memory_order_relaxed); }

@@ -1,6 +1,7 @@
 #include "worker_pool.h"
 
 #include <algorithm>
+#include <system_error>
 #include <utility>
 
 namespace dbos::runtime {
@@ -17,9 +18,7 @@ void WorkerPool::Submit(Job job) {
     if (stopping_) return;
     if (idle_.empty()) {
       queue_.push_back(std::move(job));
-      if (threads_ >= max_threads_) return;
-      ++threads_;
-      std::thread([this] { Work(); }).detach();
+      if (threads_ < max_threads_) AddThread();
       return;
     }
     worker = std::move(idle_.back());
@@ -27,6 +26,16 @@ void WorkerPool::Submit(Job job) {
     worker->job = std::move(job);
   }
   worker->wake.NotifyOne();  // without the lock, so that the woken thread does not run into it
+}
+
+void WorkerPool::AddThread() {
+  try {
+    std::thread([this] { Work(); }).detach();
+    ++threads_;
+  } catch (const std::system_error&) {
+    // The system has no more threads: the job waits for one of ours, of which there must be one.
+    if (threads_ == 0) throw;
+  }
 }
 
 void WorkerPool::Stop() {

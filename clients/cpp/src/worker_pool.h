@@ -35,6 +35,7 @@ class WorkerPool {
     CondVar wake;
     Job job;
   };
+  void AddThread() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Work();
   bool NextJob(const std::shared_ptr<Worker>& self, Job& job);
 
