@@ -92,7 +92,6 @@ class FakeSidecar {
   v1::ErrorDetail refusal_;
   runtime::TransportEvents* events_ = nullptr;
   bool closing_ = false;
-  int written_ = 0;  // writes to confirm
   std::deque<std::string> incoming_;
   v1::SessionEvent outgoing_;
   std::vector<std::uint64_t> held_acks_;

@@ -128,6 +128,7 @@ void Journal::Stop(StopCause cause, const std::string& why) {
     const MutexLock lock(mu_);
     if (finished_ || Gone() || stop_ == cause) return;
     stop_ = cause;
+    gone_ = Gone();
     why_ = why;
     if (cause != StopCause::kNonDeterminism) held_.reset();
     reply = reply_;
@@ -196,11 +197,6 @@ void Journal::OnAcknowledged(std::size_t count) {
 void Journal::OnRefused(const v1::ErrorDetail& error) {
   const bool cancelled = error.reason() == v1::REASON_WORKFLOW_CANCELLED;
   Stop(cancelled ? StopCause::kCancelled : StopCause::kLost, error.message());
-}
-
-bool Journal::Abandoned() const {
-  const MutexLock lock(mu_);
-  return Gone();
 }
 
 }  // namespace dbos::runtime

@@ -10,6 +10,7 @@
 // Lifetime: shared with the session's outbox until every operation is answered.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -60,7 +61,7 @@ class Journal final : public OperationOwner, public Holder, public std::enable_s
 
   void OnAcknowledged(std::size_t count) override;
   void OnRefused(const v1::ErrorDetail& error) override;
-  bool Abandoned() const override;
+  bool Abandoned() const override { return gone_; }
   void FlushHeld(std::uint64_t number) override;
 
  private:
@@ -86,6 +87,7 @@ class Journal final : public OperationOwner, public Holder, public std::enable_s
   bool finishing_ ABSL_GUARDED_BY(mu_) = false;
   bool finished_ ABSL_GUARDED_BY(mu_) = false;
   StoredOutcome outcome_ ABSL_GUARDED_BY(mu_);
+  std::atomic<bool> gone_{false};  // as Gone(), for Abandoned, which the session calls under its own lock
   StopCause stop_ ABSL_GUARDED_BY(mu_) = StopCause::kNone;
   std::string why_ ABSL_GUARDED_BY(mu_);
   std::shared_ptr<Reply> reply_ ABSL_GUARDED_BY(mu_);

@@ -21,7 +21,7 @@
 
 namespace dbos::runtime {
 
-// Who is told of the answer. Called without the session's lock, on a gRPC thread: must not block or run user code.
+// Who is told of the answer, without the session's lock, on a gRPC thread: must not block or run user code.
 class OperationOwner {
  public:
   OperationOwner() = default;
@@ -33,7 +33,7 @@ class OperationOwner {
   virtual void OnRefused(const v1::ErrorDetail& error) = 0;
   virtual void OnStarted(const v1::StartWorkflowResponse& /*response*/) {}
   virtual void OnAwaited(const v1::AwaitWorkflowResponse& /*response*/) {}
-  // True: the execution was stopped, do not send this again.
+  // True: the execution was stopped, do not send this again. Called with the session's lock held: must take none.
   virtual bool Abandoned() const = 0;
 };
 

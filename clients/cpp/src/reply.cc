@@ -59,9 +59,4 @@ void Reply::OnAwaited(const v1::AwaitWorkflowResponse& response) {
   answered_.NotifyAll();
 }
 
-bool Reply::Abandoned() const {
-  const MutexLock lock(mu_);
-  return abandoned_ || (prefix_ != nullptr && prefix_->Abandoned());
-}
-
 }  // namespace dbos::runtime

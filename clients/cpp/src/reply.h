@@ -1,6 +1,7 @@
 // Reply: the answer to one start or wait, and the thread that waits for it.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <optional>
 
@@ -28,14 +29,14 @@ class Reply final : public OperationOwner {
   void OnRefused(const v1::ErrorDetail& error) override;
   void OnStarted(const v1::StartWorkflowResponse& response) override;
   void OnAwaited(const v1::AwaitWorkflowResponse& response) override;
-  bool Abandoned() const override;
+  bool Abandoned() const override { return abandoned_ || (prefix_ != nullptr && prefix_->Abandoned()); }
 
  private:
   const std::shared_ptr<OperationOwner> prefix_;
-  mutable Mutex mu_;
+  Mutex mu_;
   CondVar answered_;
   bool done_ ABSL_GUARDED_BY(mu_) = false;
-  bool abandoned_ ABSL_GUARDED_BY(mu_) = false;
+  std::atomic<bool> abandoned_{false};
   // Written once, before done_; read after it.
   v1::ErrorDetail refusal_;
   v1::StartWorkflowResponse started_;
