@@ -23,7 +23,7 @@ struct SidecarInfo {
 };
 
 // Told which processes are attached; the server keeps them in a file for the next sidecar.
-// Threads: any. Blocking: implementations must not block.
+// Threads: any. Blocking: at most one small file, once a session; never for the disk or another process.
 class Attachments {
  public:
   virtual ~Attachments() = default;
