@@ -2,6 +2,6 @@
 # Everything that runs inside one process, and the conformance suite over every database and both doors.
 source "$(dirname "${BASH_SOURCE[0]}")/stage.sh"
 build dev
-run_tests unit dev -L '^(testing|sidecar|clients)$'
+run_tests unit dev -LE '^(conformance|e2e|package|benchmarks)$'
 run_tests conformance dev -L '^conformance$'
 finish
