@@ -29,7 +29,7 @@ std::vector<std::string> RunToTheEnd(World& world, const std::string& id) {
         seen = handle.result(std::chrono::seconds(60));
         done = true;
       } catch (const dbos::SidecarUnavailable&) {
-        SleepFor(absl::Milliseconds(50));
+        Pause(absl::Milliseconds(50));
       } catch (const dbos::Error& error) {
         ADD_FAILURE() << error.what();
         done = true;
@@ -163,7 +163,7 @@ TEST_P(CrashTest, TheSidecarDiesBetweenClaimAndDispatch) {
     World world(GetParam());
     world.StartSidecar("after:start:1:kill");
     world.StartApp();
-    dbos::Client client({.sidecar_address = world.address()});
+    dbos::Client client({.sidecar_address = world.address(), .request_timeout = std::chrono::seconds(2)});
     EXPECT_THROW(client.start<std::vector<std::string>>("ledger", {.workflow_id = "w1"}, kSteps)
                      .result(std::chrono::milliseconds(1500)),
                  dbos::Error);
@@ -199,11 +199,27 @@ TEST_P(CrashTest, AZombieThatWakesUpWritesNothing) {
   world.StartApp();
   const auto seen = handle.result(std::chrono::seconds(30));
   world.app(zombie).Continue();
-  SleepFor(absl::Milliseconds(500));
+  Pause(absl::Milliseconds(500));
   EXPECT_TRUE(world.app(zombie).Running());
   CheckRecords(world, "w1", seen);
   ExpectEachBodyRanOnce(world, "s1");
   EXPECT_EQ(world.Ledger().at("w1 s1").size(), 2U);
+}
+
+TEST_P(CrashTest, AnAppThatLostItsExecutionLivesOn) {
+  World world(GetParam());
+  world.StartSidecar("before:step:1:kill");
+  world.StartApp();
+  dbos::Client client({.sidecar_address = world.address(), .request_timeout = std::chrono::seconds(2)});
+  EXPECT_THROW(client.start<std::vector<std::string>>("ledger", {.workflow_id = "w1"}, kSteps)
+                   .result(std::chrono::milliseconds(1500)),
+               dbos::Error);
+  world.sidecar().Wait(absl::Seconds(5));
+  world.ForgetAttachedProcesses();  // the next sidecar gives the execution away before the app is back
+  const auto seen = RunToTheEnd(world, "w1");
+  EXPECT_EQ(world.app(0).Wait(absl::Milliseconds(300)), -1) << world.Logs();
+  EXPECT_EQ(world.restarts(), 1);
+  CheckRecords(world, "w1", seen);
 }
 
 TEST_P(CrashTest, ManyWorkflowsUnderRandomKillsAllEndAndMatchTheLedger) {
@@ -225,7 +241,7 @@ TEST_P(CrashTest, ManyWorkflowsUnderRandomKillsAllEndAndMatchTheLedger) {
           seen[static_cast<std::size_t>(i)] = handle.result(std::chrono::seconds(90));
           break;
         } catch (const dbos::SidecarUnavailable&) {
-          SleepFor(absl::Milliseconds(50));
+          Pause(absl::Milliseconds(50));
         } catch (const dbos::Error& error) {
           ADD_FAILURE() << error.what();
           break;

@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "absl/synchronization/mutex.h"
+
 #include "sidecar/server/config.h"
 #include "sidecar/server/sidecar.h"
 #include "tests/e2e/faulty_storage.h"

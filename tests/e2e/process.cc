@@ -13,7 +13,7 @@
 
 namespace dbos::sidecar {
 
-void SleepFor(absl::Duration duration) {
+void Pause(absl::Duration duration) {
   std::this_thread::sleep_for(absl::ToChronoNanoseconds(duration));
 }
 

@@ -50,7 +50,7 @@ class Process {
 template <typename Condition>
 bool Eventually(absl::Duration timeout, Condition condition);
 
-void SleepFor(absl::Duration duration);
+void Pause(absl::Duration duration);
 absl::Duration SinceBoot();
 
 template <typename Condition>
@@ -58,7 +58,7 @@ bool Eventually(absl::Duration timeout, Condition condition) {
   const absl::Duration end = SinceBoot() + timeout;
   while (!condition()) {
     if (SinceBoot() > end) return false;
-    SleepFor(absl::Milliseconds(10));
+    Pause(absl::Milliseconds(10));
   }
   return true;
 }

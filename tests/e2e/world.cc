@@ -85,6 +85,8 @@ void World::Supervise(absl::Duration duration, absl::Duration pause) {
     }
     for (std::size_t i = 0; i < apps_.size(); ++i) {
       if (apps_[i]->Running()) continue;
+      std::ofstream(directory_ + "/app.log", std::ios::app)
+          << "(ended with " << apps_[i]->Wait(absl::ZeroDuration()) << ")\n";
       ++restarts_;
       StartApp();
       apps_[i] = std::move(apps_.back());
@@ -100,8 +102,12 @@ void World::Supervise(absl::Duration duration, absl::Duration pause) {
       const auto [since, fresh] = stopped_since_.try_emplace(process, SinceBoot());
       if (SinceBoot() - since->second >= pause) process->Continue();
     }
-    SleepFor(absl::Milliseconds(5));
+    Pause(absl::Milliseconds(5));
   } while (SinceBoot() < end);
+}
+
+void World::ForgetAttachedProcesses() {
+  std::ofstream(directory_ + "/state/processes");
 }
 
 std::map<std::string, std::vector<std::string>> World::Ledger() const {

@@ -36,6 +36,7 @@ class World {
 
   Process& sidecar() { return *sidecar_; }
   Process& app(std::size_t index) { return *apps_[index]; }
+  void ForgetAttachedProcesses();
   int restarts() const { return restarts_; }
 
   // How often each "workflow step" was run, and with which numbers.
