@@ -5,7 +5,10 @@ import pathlib
 import signal
 import subprocess
 import tempfile
+import threading
 import time
+
+ANSWER_SECONDS = 300  # a program that says nothing for so long is killed, and the run ends with its last words
 
 
 class Program:
@@ -25,7 +28,10 @@ class Program:
 
     def line(self) -> str:
         assert self.process.stdout
+        watchdog = threading.Timer(ANSWER_SECONDS, self.process.kill)
+        watchdog.start()
         text = self.process.stdout.readline()
+        watchdog.cancel()
         if not text:
             self.process.wait()
             raise RuntimeError(f"{self.process.args[0]} ended with {self.process.returncode}:\n"

@@ -26,13 +26,13 @@ def per_unit(long: dict, short: dict, field: str, units: int) -> float:
 
 
 def count_side(bench: Bench, proxy: Program, program: Program) -> dict:
-    workflows = bench.scaled(200)
+    workflows = bench.scaled(100)
     one = {"do": "latency", "steps": 1, "workflows": workflows}
     eleven = one | {"steps": 11}
-    program.ask(**eleven)  # statements are prepared, pools filled
+    program.ask(**one)  # statements are prepared, pools filled
     short, long = count(proxy, program, one), count(proxy, program, eleven)
-    busy = {"do": "throughput", "steps": 10, "concurrency": 50, "workflows": bench.scaled(1000)}
-    program.ask(**busy)
+    busy = {"do": "throughput", "steps": 10, "concurrency": 50, "workflows": bench.scaled(500)}
+    program.ask(**busy | {"workflows": 50})
     crowd = count(proxy, program, busy)
     steps = crowd["workflows"] * 10
     return {"alone_per_step": per_unit(long, short, "syncs", workflows * 10),
@@ -61,7 +61,7 @@ def commits_per_step(bench: Bench, side: str, workflows: int) -> tuple[int, int]
 
 def pg_commits_per_step(bench: Bench, side: str) -> float:
     short_steps, short_commits = commits_per_step(bench, side, 50)
-    long_steps, long_commits = commits_per_step(bench, side, 50 + bench.scaled(1000))
+    long_steps, long_commits = commits_per_step(bench, side, 50 + bench.scaled(500))
     return (long_commits - short_commits) / (long_steps - short_steps)
 
 
