@@ -186,7 +186,7 @@ class World {
 TEST(RandomTest, EveryWorkflowEndsOnceAndEveryRequestIsAnsweredOnce) {
   const char* given = std::getenv("DBOS_TEST_SEED");
   const std::uint64_t first = given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device{}();
-  const int runs = given != nullptr ? 1 : 300;
+  const int runs = given != nullptr ? 1 : 100;
   for (int i = 0; i < runs; ++i) {
     const std::uint64_t seed = first + static_cast<std::uint64_t>(i);
     SCOPED_TRACE("DBOS_TEST_SEED=" + std::to_string(seed));
