@@ -131,6 +131,7 @@ std::string ExpandSql(const Dialect& dialect, std::string_view sql) {
   return absl::StrReplaceAll(std::string(sql), {{"{schema}", dialect.schema},
                                                 {"{now_ms}", dialect.now_ms},
                                                 {"{lock}", dialect.lock},
+                                                {"{pending}", dialect.pending},
                                                 {"{skip_locked}", dialect.skip_locked},
                                                 {"{octet_length}", dialect.octet_length},
                                                 {"{concurrently}", dialect.concurrently},

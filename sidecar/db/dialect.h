@@ -23,6 +23,10 @@ struct Dialect {
   // {lock}: ends a locking read of `s`. SQLite's writer owns the database already.
   std::string lock;
 
+  // {pending}: row `s` is PENDING, written so that no partial index follows from it. PostgreSQL would otherwise walk
+  // all pending workflows for each batch: planned on an empty table, that index looks like the cheapest outer side, and
+  // the plan is kept (measured: 48 instead of 0.35 ms for 50 rows beside 5,000 pending ones).
+  std::string pending = "COALESCE(s.status, '') = 'PENDING'";
   // {skip_locked}: the same, passing over rows that another process holds.
   std::string skip_locked;
 

@@ -9,7 +9,7 @@ namespace {
 // The same guard stands in both statements below, and the fence's lock keeps its answer the same: the execution owns
 // the workflow, and its last step, if this batch holds one, went in as this execution recorded it.
 #define DBOS_MAY_COMPLETE                                                                                 \
-  " s.workflow_uuid = i.workflow_id AND s.status = 'PENDING' AND s.owner_xid = i.owner_token"             \
+  " s.workflow_uuid = i.workflow_id AND {pending} AND s.owner_xid = i.owner_token"                        \
   " AND (i.after_step_id IS NULL OR EXISTS ("                                                             \
   "   SELECT 1 FROM {schema}operation_outputs AS o"                                                       \
   "   WHERE o.workflow_uuid = i.workflow_id AND o.function_id = i.after_step_id"                          \

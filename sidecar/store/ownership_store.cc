@@ -21,9 +21,9 @@ constexpr Query kClaim = {
         "WITH free AS MATERIALIZED ("
         " SELECT s.workflow_uuid AS id, s.status AS old_status, i.new_token, i.new_version"
         " FROM {rows} JOIN {schema}workflow_status AS s ON s.workflow_uuid = i.workflow_id"
-        " WHERE (s.status = 'ENQUEUED' AND s.queue_name = '_dbos_internal_queue'"
+        " WHERE (COALESCE(s.status, '') = 'ENQUEUED' AND s.queue_name = '_dbos_internal_queue'"
         "        AND (s.application_name = $2 OR s.application_name IS NULL))"
-        "    OR (s.status = 'PENDING' AND s.owner_xid = i.new_token)"
+        "    OR ({pending} AND s.owner_xid = i.new_token)"
         " ORDER BY s.workflow_uuid {skip_locked})"
         " UPDATE {schema}workflow_status AS w SET status = 'PENDING', owner_xid = free.new_token, executor_id = $1,"
         "  application_version = free.new_version, application_name = COALESCE(w.application_name, $2),"
@@ -67,7 +67,7 @@ constexpr Query kTakeOver = {
 UPDATE {schema}workflow_status AS s SET owner_xid = i.new_token, updated_at = {now_ms},
   recovery_attempts = COALESCE(s.recovery_attempts, 0) + CASE WHEN s.owner_xid = i.new_token THEN 0 ELSE 1 END
 FROM {rows}
-WHERE s.workflow_uuid = i.workflow_id AND s.status = 'PENDING' AND s.owner_xid IN (i.owner_token, i.new_token)
+WHERE s.workflow_uuid = i.workflow_id AND {pending} AND s.owner_xid IN (i.owner_token, i.new_token)
 RETURNING workflow_uuid, recovery_attempts)",
 };
 
@@ -102,7 +102,7 @@ UPDATE {schema}workflow_status AS s SET status = 'ENQUEUED', owner_xid = NULL, s
   queue_name = COALESCE(s.queue_name, '_dbos_internal_queue'), updated_at = {now_ms},
   recovery_attempts = CASE WHEN s.recovery_attempts >= i.give_back THEN s.recovery_attempts - i.give_back ELSE 0 END
 FROM {rows}
-WHERE s.workflow_uuid = i.workflow_id AND s.status = 'PENDING' AND s.owner_xid = i.owner_token
+WHERE s.workflow_uuid = i.workflow_id AND {pending} AND s.owner_xid = i.owner_token
 RETURNING workflow_uuid)",
 };
 
@@ -145,7 +145,7 @@ constexpr Query kDeadLetter = {
 UPDATE {schema}workflow_status AS s SET status = 'MAX_RECOVERY_ATTEMPTS_EXCEEDED', owner_xid = NULL,
   deduplication_id = NULL, started_at_epoch_ms = NULL, queue_name = NULL, updated_at = {now_ms}, completed_at = {now_ms}
 FROM {rows}
-WHERE s.workflow_uuid = i.workflow_id AND s.status = 'PENDING' AND s.owner_xid = i.owner_token
+WHERE s.workflow_uuid = i.workflow_id AND {pending} AND s.owner_xid = i.owner_token
 RETURNING workflow_uuid)",
 };
 
@@ -199,7 +199,7 @@ constexpr Query kRecover = {
 UPDATE {schema}workflow_status AS s SET status = 'ENQUEUED', owner_xid = NULL, started_at_epoch_ms = NULL,
   queue_name = COALESCE(s.queue_name, '_dbos_internal_queue'), updated_at = {now_ms}
 FROM {rows}
-WHERE s.workflow_uuid = i.workflow_id AND s.status = 'PENDING' AND COALESCE(s.owner_xid, '') = i.owner_token
+WHERE s.workflow_uuid = i.workflow_id AND {pending} AND COALESCE(s.owner_xid, '') = i.owner_token
 RETURNING workflow_uuid)",
 };
 

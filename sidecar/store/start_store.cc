@@ -92,7 +92,7 @@ INSERT INTO {schema}operation_outputs (workflow_uuid, function_id, function_name
 SELECT i.parent_id, i.step_id, i.child_name, i.child_id, i.started_at, i.completed_at, $1, {now_ms}
 FROM {rows} JOIN {schema}workflow_status AS s ON s.workflow_uuid = i.parent_id
   JOIN {schema}workflow_status AS c ON c.workflow_uuid = i.child_id
-WHERE s.status = 'PENDING' AND s.owner_xid = i.parent_token AND c.name = i.child_name
+WHERE {pending} AND s.owner_xid = i.parent_token AND c.name = i.child_name
 ON CONFLICT (workflow_uuid, function_id) DO UPDATE SET function_name = operation_outputs.function_name
 RETURNING workflow_uuid, function_id, function_name, child_workflow_id, completed_at_epoch_ms)",
 };

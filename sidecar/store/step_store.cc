@@ -8,8 +8,8 @@ namespace dbos::sidecar {
 namespace {
 
 // The join on status and owner is the fence's second half: the locking read before it holds the row still. What is not
-// returned did not go in; then the stored row is read and its bytes decide (verdicts.cc). Equal times prove nothing: two
-// results of one step can have the same millisecond.
+// returned did not go in; then the stored row is read and its bytes decide (verdicts.cc). Equal times prove nothing:
+// two results of one step can have the same millisecond.
 constexpr Query kInsertStep = {
     .name = "insert_step",
     .args = "application_name text",
@@ -22,7 +22,7 @@ INSERT INTO {schema}operation_outputs (workflow_uuid, function_id, function_name
 SELECT i.workflow_id, i.step_id, i.new_name, i.value, i.failure, i.child_id, i.started_at, i.completed_at, i.format, $1,
   {now_ms}
 FROM {rows} JOIN {schema}workflow_status AS s ON s.workflow_uuid = i.workflow_id
-WHERE s.status = 'PENDING' AND s.owner_xid = i.owner_token
+WHERE {pending} AND s.owner_xid = i.owner_token
 ON CONFLICT (workflow_uuid, function_id) DO NOTHING
 RETURNING workflow_uuid, function_id, function_name, completed_at_epoch_ms)",
 };

@@ -194,6 +194,20 @@ TEST_P(PostgresTest, HotStatementsLookUpEveryRowByItsKey) {
   EXPECT_EQ(seen, 14);
 }
 
+TEST_P(PostgresTest, NoStatementOfACommitWalksAllPendingWorkflows) {
+  // Planned on empty tables, as after an installation, and then kept for good.
+  const auto connection = database_->Open().connect(ConnectionRole::kWriter);
+  for (const Query* query : AllQueries()) {
+    if (!IsHot(query->name) || query->name == std::string("recover")) continue;
+    ASSERT_TRUE(connection->Execute(Statement(*query, std::vector<Value>(ParseColumns(query->args).size()))).ok());
+    const auto plan = connection->RunScript(ExplainText(*query));
+    ASSERT_TRUE(plan.ok()) << plan.status();
+    std::string text;
+    for (std::size_t n = 0; n < plan->size(); ++n) absl::StrAppend(&text, (*plan)[n].Text(0), "\n");
+    EXPECT_THAT(text, Not(HasSubstr("idx_workflow_status_"))) << query->name;
+  }
+}
+
 TEST_P(PostgresTest, PlansOfTheWriterArePinned) {
   const auto connection = database_->Open().connect(ConnectionRole::kWriter);
   for (const auto& [setting, value] :
