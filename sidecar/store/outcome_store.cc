@@ -8,12 +8,12 @@ namespace {
 
 // The same guard stands in both statements below, and the fence's lock keeps its answer the same: the execution owns
 // the workflow, and its last step, if this batch holds one, went in as this execution recorded it.
-#define DBOS_MAY_COMPLETE                                                                                 \
-  " s.workflow_uuid = i.workflow_id AND {pending} AND s.owner_xid = i.owner_token"                        \
-  " AND (i.after_step_id IS NULL OR EXISTS ("                                                             \
-  "   SELECT 1 FROM {schema}operation_outputs AS o"                                                       \
-  "   WHERE o.workflow_uuid = i.workflow_id AND o.function_id = i.after_step_id"                          \
-  "     AND o.completed_at_epoch_ms = i.after_completed_at AND o.function_name = COALESCE(i.after_name, " \
+#define DBOS_MAY_COMPLETE                                                                                              \
+  " s.workflow_uuid = i.workflow_id AND {pending} AND s.owner_xid = i.owner_token"                                     \
+  " AND (i.after_step_id IS NULL OR EXISTS ("                                                                          \
+  "   SELECT 1 FROM {schema}operation_outputs AS o"                                                                    \
+  "   WHERE o.workflow_uuid = i.workflow_id AND o.function_id = i.after_step_id"                                       \
+  "     AND COALESCE(o.completed_at_epoch_ms, 0) = i.after_completed_at AND o.function_name = COALESCE(i.after_name, " \
   "o.function_name)))"
 
 #define DBOS_COMPLETION_KEY \
