@@ -43,7 +43,7 @@ class Ledger {
   void StrikeIf(const std::string& moment, const std::string& step) {
     if (strike_.signal == 0 || strike_.moment != moment || strike_.step != step || struck_.exchange(true)) return;
     kill(getpid(), strike_.signal);
-    usleep(20'000);  // the signal may take effect a moment later, in this thread too
+    usleep(20'000);  // paces the strike: the signal may take effect a moment later, in this thread too
   }
 
   const int file_;
