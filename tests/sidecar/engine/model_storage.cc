@@ -140,9 +140,10 @@ absl::Status ModelStorage::Commit(Batch& batch) {
   for (RecoverOp& op : batch.recoveries) {
     op.recovered.clear();
     for (auto& [id, stored] : rows) {
-      const bool skip = std::any_of(op.except.begin(), op.except.end(), [&](const ExecutionRef& ref) {
-        return ref.workflow_id == id && ref.owner_token == stored.row.owner_token;
-      });
+      const bool skip =
+          std::any_of(op.except.begin(), op.except.end(), [&id = id, &stored = stored](const ExecutionRef& ref) {
+            return ref.workflow_id == id && ref.owner_token == stored.row.owner_token;
+          });
       if (skip || stored.row.status != WorkflowStatus::kPending || stored.row.executor_id != executor_id) continue;
       stored.row.status = WorkflowStatus::kEnqueued;
       stored.row.owner_token.clear();
