@@ -14,6 +14,7 @@
 //           No message ever contains a password.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -35,11 +36,19 @@ enum class ConnectionRole {
 
 class Connection {
  public:
+  // Called once in a while that would otherwise be spent waiting for the database. May be empty.
+  using Meanwhile = std::function<void()>;
+
   virtual ~Connection() = default;
 
   // Runs all statements in order in one transaction and returns the result of each. On PostgreSQL BEGIN, statements and
-  // COMMIT travel together in one round trip.
-  virtual absl::StatusOr<std::vector<Result>> RunBatch(std::span<const Statement> statements) = 0;
+  // COMMIT travel together in one round trip. `meanwhile` runs at most once: before a connection has to be made, else
+  // when everything is sent; not at all where nothing is waited for.
+  virtual absl::StatusOr<std::vector<Result>> RunBatch(std::span<const Statement> statements,
+                                                       const Meanwhile& meanwhile) = 0;
+  absl::StatusOr<std::vector<Result>> RunBatch(std::span<const Statement> statements) {
+    return RunBatch(statements, {});
+  }
 
   // Runs one statement by itself.
   virtual absl::StatusOr<Result> Execute(const Statement& statement) = 0;

@@ -20,8 +20,7 @@ class Composer {
     AddExecutions();
     AddStarts();
     AddRecovery();
-    origins_.active = !batch_.empty();
-    state_.in_flight = std::move(origins_);
+    if (!batch_.empty()) state_.in_flight.push_back(std::move(origins_));
     return std::move(batch_);
   }
 
@@ -162,9 +161,10 @@ void Composer::PlanRunner(PendingStart& start, StartOp& op) {
   op.application_version = runner->hello.application_version;
 }
 
-// Everything PENDING of this executor that is not known here is left over from an earlier life.
+// Everything PENDING of this executor that is not known here is left over from an earlier life. What a batch without an
+// answer has written is not known yet, so recovery waits for it.
 void Composer::AddRecovery() {
-  if (!state_.recover_wanted || state_.now < state_.recover_at) return;
+  if (!state_.recover_wanted || state_.now < state_.recover_at || !state_.in_flight.empty()) return;
   state_.recover_wanted = false;
   RecoverOp op;
   for (const auto& [id, execution] : state_.executions) {
@@ -182,14 +182,14 @@ void Composer::AddRecovery() {
 }  // namespace
 
 Batch Engine::TakeBatch() {
-  DBOS_CHECK(!state_->in_flight.active);
   return Composer(*state_).Compose();
 }
 
 void Engine::Committed(Batch batch) {
   State& state = *state_;
-  InFlight origins = std::move(state.in_flight);
-  state.in_flight = InFlight{};
+  DBOS_CHECK(!state.in_flight.empty());
+  InFlight origins = std::move(state.in_flight.front());
+  state.in_flight.pop_front();
   state.database_available = true;
   for (std::size_t i = 0; i < batch.versions.size(); ++i)
     state.VersionRegistered(origins.versions[i], batch.versions[i]);

@@ -112,8 +112,10 @@ class Engine {
   absl::Time NextWake() const;
 
   // Database.
-  Batch TakeBatch();                                // empty when there is nothing to write
-  void Committed(Batch batch);                      // the verdicts of a batch that came from TakeBatch
+  // The next batch, empty when there is nothing to write. It may be taken, and even committed, before the one before it
+  // is answered: it holds nothing of the executions that one is about.
+  Batch TakeBatch();
+  void Committed(Batch batch);                      // the verdicts of a batch that came from TakeBatch, in that order
   void DatabaseFailed(const absl::Status& status);  // a commit or read failed and will be tried again
   std::vector<ReadRequest> TakeReads();
   void ReadDone(const ReadRequest& request, ReadResult result);

@@ -69,7 +69,9 @@ class EngineLoop::Threads {
   void KeeperMain();
   void Stop();
   void Round();                                 // events and time into the engine; reads and answers out
+  Batch TakeBatch();
   void Commit(Storage& storage, Batch& batch);  // until it succeeds or we stop
+  void Answer();                                // the verdicts of `committed_`, if there is one
   void WaitForWork();
   void RunRead(ReadRequest request);
   bool CommitIsSlow() const {
@@ -96,6 +98,8 @@ class EngineLoop::Threads {
 
   Mutex engine_mu_;
   std::unique_ptr<Engine> engine_ ABSL_GUARDED_BY(engine_mu_);
+
+  Batch committed_;  // the writer's: not answered yet
 
   std::thread writer_;
   std::thread keeper_;
@@ -125,20 +129,30 @@ void EngineLoop::Threads::WriterMain() {
   const std::unique_ptr<Storage> storage = storage_(StorageRole::kWriter);
   while (!stopping_.load(std::memory_order_relaxed)) {
     Round();
-    Batch batch;
-    {
-      MutexLock lock(engine_mu_);
-      batch = engine_->TakeBatch();
-    }
-    if (batch.empty()) {
+    Batch batch = TakeBatch();
+    if (batch.empty() && committed_.empty()) {
       WaitForWork();
       continue;
     }
-    Commit(*storage, batch);
+    if (!batch.empty()) Commit(*storage, batch);
     if (stopping_.load(std::memory_order_relaxed)) return;
-    MutexLock lock(engine_mu_);
-    engine_->Committed(std::move(batch));
+    Answer();  // unless it was done while the next batch was under way
+    committed_ = std::move(batch);
   }
+}
+
+Batch EngineLoop::Threads::TakeBatch() {
+  MutexLock lock(engine_mu_);
+  return engine_->TakeBatch();
+}
+
+void EngineLoop::Threads::Answer() {
+  if (committed_.empty()) return;
+  {
+    MutexLock lock(engine_mu_);
+    engine_->Committed(std::exchange(committed_, {}));
+  }
+  Round();
 }
 
 void EngineLoop::Threads::WaitForWork() {
@@ -159,7 +173,7 @@ void EngineLoop::Threads::Commit(Storage& storage, Batch& batch) {
   absl::Duration delay = options_.retry_delay_min;
   commit_started_ns_.store(NowNs(), std::memory_order_relaxed);
   for (int tries = 0; !stopping_.load(std::memory_order_relaxed); ++tries) {
-    const absl::Status status = storage.Commit(batch);
+    const absl::Status status = storage.Commit(batch, [this] { Answer(); });
     if (status.ok()) break;
     if (tries == 0 || delay == options_.retry_delay_max) {
       Log(LogLevel::kWarning, "commit failed, trying again", {{"error", Message(status)}});

@@ -1,8 +1,9 @@
 // EngineLoop: runs an Engine on our own threads, and owns the group-commit writer.
 //
 // The writer thread drains the mailbox into the engine, takes the batch that came of it, commits it (blocking), and
-// feeds the verdicts back: while one batch commits the next one fills, and a lone caller pays one wake-up. When a
-// commit takes long, the second thread keeps the engine alive (pings, closings, refusals). Reader threads run reads.
+// feeds the verdicts back: while one batch commits the next one fills, and a lone caller pays one wake-up. Where a next
+// batch is waiting it is sent first, and the one before it is answered while the database works. When a commit takes
+// long, the second thread keeps the engine alive (pings, closings, refusals). Reader threads run reads.
 //
 // Threads:  Post and PostRead may be called from any thread, gRPC's included; they never block on the database.
 // Limits:   the mailbox is bounded by what the doors admit; reads by `reads_max`, beyond which PostRead returns false.

@@ -181,7 +181,7 @@ void Engine::State::AdvanceDrain() {
       HandBack(execution, std::nullopt, AttemptCount::kForgiven);
     }
   }
-  if (!executions.empty() || !starts.empty() || in_flight.active || !control.empty()) return;
+  if (!executions.empty() || !starts.empty() || !in_flight.empty() || !control.empty()) return;
   for (auto& [id, session] : sessions) {
     session.sink->Fatal(draining_now);
     Touch(session.sink);
@@ -191,7 +191,7 @@ void Engine::State::AdvanceDrain() {
 
 bool Engine::Drained() const {
   return state_->draining && state_->executions.empty() && state_->sessions.empty() && state_->starts.empty() &&
-         !state_->in_flight.active && state_->control.empty();
+         state_->in_flight.empty() && state_->control.empty();
 }
 
 }  // namespace dbos::sidecar

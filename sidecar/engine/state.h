@@ -109,7 +109,6 @@ struct ReleaseOrigin {
   std::optional<Caller> caller;
 };
 struct InFlight {
-  bool active = false;
   std::vector<StepOrigin> steps;
   std::vector<StepOrigin> completions;
   std::vector<PendingStart> starts;  // request.input has been moved into the op
@@ -217,7 +216,7 @@ class Engine::State {
   Batch control;             // everything else, already typed
   InFlight control_origins;  // for `control`
   std::size_t pending_bytes = 0;
-  InFlight in_flight;
+  std::deque<InFlight> in_flight;  // of the batches taken and not yet answered, oldest first
 
   // ---- claims and replay
   bool claim_wanted = false;

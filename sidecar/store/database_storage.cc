@@ -54,12 +54,12 @@ absl::StatusOr<std::vector<ExecutionRef>> Recoverable(Connection& connection, co
 
 }  // namespace
 
-absl::Status DatabaseStorage::Commit(Batch& batch) {
+absl::Status DatabaseStorage::Commit(Batch& batch, const std::function<void()>& meanwhile) {
   if (batch.empty()) return absl::OkStatus();
-  return CommitView(ViewOf(batch));
+  return CommitView(ViewOf(batch), meanwhile);
 }
 
-absl::Status DatabaseStorage::CommitView(const BatchView& view) {
+absl::Status DatabaseStorage::CommitView(const BatchView& view, const std::function<void()>& meanwhile) {
   ASSIGN_OR_RETURN(const std::vector<ExecutionRef> recoverable, Recoverable(*connection_, identity_, view));
   std::vector<std::string> version_ids(view.versions.size());
   for (std::string& id : version_ids) id = RandomUuid();
@@ -79,14 +79,14 @@ absl::Status DatabaseStorage::CommitView(const BatchView& view) {
   PlanCancels(view, plan);
   PlanExpirations(view, identity_, plan);
 
-  const absl::StatusOr<std::vector<Result>> results = connection_->RunBatch(plan.statements());
+  const absl::StatusOr<std::vector<Result>> results = connection_->RunBatch(plan.statements(), meanwhile);
   if (!results.ok()) {
     return IsRefusedData(results.status()) ? CommitOneByOne(view, results.status()) : results.status();
   }
   plan.Read(*results);
   BatchView again;
   RETURN_IF_ERROR(JudgeBatch(*connection_, view, facts, again));
-  return again.completions.empty() ? absl::OkStatus() : CommitView(again);
+  return again.completions.empty() ? absl::OkStatus() : CommitView(again, {});
 }
 
 // One operation is poisoned and nothing was written: every execution gets a transaction of its own, so that only the
@@ -97,7 +97,7 @@ absl::Status DatabaseStorage::CommitOneByOne(const BatchView& view, const absl::
     Refuse(view, {Reason::kDatabaseError, absl::StrCat("the database refused this operation: ", Message(refusal))});
     return absl::OkStatus();
   }
-  for (const BatchView& one : views) RETURN_IF_ERROR(CommitView(one));
+  for (const BatchView& one : views) RETURN_IF_ERROR(CommitView(one, {}));
   return absl::OkStatus();
 }
 

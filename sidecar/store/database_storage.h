@@ -21,7 +21,8 @@ class DatabaseStorage : public Storage {
   DatabaseStorage(std::unique_ptr<Connection> connection, Identity identity)
       : connection_(std::move(connection)), identity_(std::move(identity)) {}
 
-  absl::Status Commit(Batch& batch) override;
+  using Storage::Commit;
+  absl::Status Commit(Batch& batch, const std::function<void()>& meanwhile) override;
   absl::StatusOr<std::vector<std::string>> FindClaimable(const ClaimFilter& filter) override;
   absl::StatusOr<Due> Probe(const ProbeRequest& request) override;
   absl::StatusOr<std::vector<Replay>> LoadReplay(const std::vector<ReplayRequest>& requests,
@@ -33,7 +34,7 @@ class DatabaseStorage : public Storage {
                                                     std::uint32_t limit) override;
 
  private:
-  absl::Status CommitView(const BatchView& view);
+  absl::Status CommitView(const BatchView& view, const std::function<void()>& meanwhile);
   absl::Status CommitOneByOne(const BatchView& view, const absl::Status& refusal);
 
   const std::unique_ptr<Connection> connection_;

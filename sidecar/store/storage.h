@@ -75,8 +75,10 @@ class Storage {
   virtual ~Storage() = default;
 
   // Runs the batch in one transaction and fills its verdicts. OK means committed with full durability. An operation
-  // that the database refuses for itself alone gets kDatabaseError; the rest are committed.
-  virtual absl::Status Commit(Batch& batch) = 0;
+  // that the database refuses for itself alone gets kDatabaseError; the rest are committed. `meanwhile` may be empty;
+  // it is called at most once, where the call would only wait for the database.
+  virtual absl::Status Commit(Batch& batch, const std::function<void()>& meanwhile) = 0;
+  absl::Status Commit(Batch& batch) { return Commit(batch, {}); }
 
   // Ids that a ClaimOp may take, oldest first. Takes no lock that outlives the call.
   virtual absl::StatusOr<std::vector<std::string>> FindClaimable(const ClaimFilter& filter) = 0;

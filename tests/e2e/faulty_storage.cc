@@ -29,10 +29,11 @@ class FaultyStorage : public Storage {
  public:
   FaultyStorage(std::unique_ptr<Storage> storage, Fault fault) : storage_(std::move(storage)), fault_(fault) {}
 
-  absl::Status Commit(Batch& batch) override {
+  using Storage::Commit;
+  absl::Status Commit(Batch& batch, const std::function<void()>& meanwhile) override {
     const bool strikes = Holds(batch, fault_.kind) && ++seen_ == fault_.n;
     if (strikes && fault_.moment == "before") Strike();
-    const absl::Status status = storage_->Commit(batch);
+    const absl::Status status = storage_->Commit(batch, meanwhile);
     if (strikes && fault_.moment == "after" && status.ok()) Strike();
     return status;
   }

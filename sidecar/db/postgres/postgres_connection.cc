@@ -101,15 +101,19 @@ absl::Status PostgresConnection::ApplySettings() {
   return error;
 }
 
-absl::StatusOr<std::vector<Result>> PostgresConnection::RunBatch(std::span<const Statement> statements) {
-  ASSIGN_OR_RETURN(std::vector<Result> results, RunPipeline(statements, Unit::kTransaction));
+absl::StatusOr<std::vector<Result>> PostgresConnection::RunBatch(std::span<const Statement> statements,
+                                                                 const Meanwhile& meanwhile) {
+  const bool connected = connection_ != nullptr;
+  if (!connected && meanwhile) meanwhile();
+  ASSIGN_OR_RETURN(std::vector<Result> results,
+                   RunPipeline(statements, Unit::kTransaction, connected ? meanwhile : Meanwhile()));
   results.pop_back();  // COMMIT's
   results.erase(results.begin());
   return results;
 }
 
 absl::StatusOr<Result> PostgresConnection::Execute(const Statement& statement) {
-  ASSIGN_OR_RETURN(std::vector<Result> results, RunPipeline({&statement, 1}, Unit::kStatement));
+  ASSIGN_OR_RETURN(std::vector<Result> results, RunPipeline({&statement, 1}, Unit::kStatement, {}));
   return std::move(results.front());
 }
 
@@ -125,7 +129,8 @@ absl::StatusOr<Result> PostgresConnection::RunScript(const std::string& sql) {
   return error;
 }
 
-absl::StatusOr<std::vector<Result>> PostgresConnection::RunPipeline(std::span<const Statement> statements, Unit unit) {
+absl::StatusOr<std::vector<Result>> PostgresConnection::RunPipeline(std::span<const Statement> statements, Unit unit,
+                                                                    const Meanwhile& meanwhile) {
   RETURN_IF_ERROR(Connect());
   expected_.clear();
   PQsetnonblocking(connection_.get(), 1);
@@ -134,6 +139,7 @@ absl::StatusOr<std::vector<Result>> PostgresConnection::RunPipeline(std::span<co
   for (const Statement& statement : statements) RETURN_IF_ERROR(Send(statement));
   if (unit == Unit::kTransaction) RETURN_IF_ERROR(Send(Statement(kCommit)));
   if (PQpipelineSync(connection_.get()) != 1) return Lost();
+  if (meanwhile) meanwhile();
   absl::StatusOr<std::vector<Result>> results = ReceiveAll();
   if (connection_ == nullptr) return results;
   if (PQexitPipelineMode(connection_.get()) != 1) return Lost();

@@ -23,7 +23,9 @@ class PostgresConnection : public Connection {
   PostgresConnection(PostgresParameters parameters, Dialect dialect, ConnectionRole role)
       : parameters_(std::move(parameters)), dialect_(std::move(dialect)), role_(role) {}
 
-  absl::StatusOr<std::vector<Result>> RunBatch(std::span<const Statement> statements) override;
+  using Connection::RunBatch;
+  absl::StatusOr<std::vector<Result>> RunBatch(std::span<const Statement> statements,
+                                               const Meanwhile& meanwhile) override;
   absl::StatusOr<Result> Execute(const Statement& statement) override;
   absl::StatusOr<Result> RunScript(const std::string& sql) override;
 
@@ -58,7 +60,8 @@ class PostgresConnection : public Connection {
   Prepared& Look(const Query& query);
   absl::Status Send(const Statement& statement);
   absl::Status Prepare(const Query& query, Prepared& prepared);
-  absl::StatusOr<std::vector<Result>> RunPipeline(std::span<const Statement> statements, Unit unit);
+  absl::StatusOr<std::vector<Result>> RunPipeline(std::span<const Statement> statements, Unit unit,
+                                                  const Meanwhile& meanwhile);
   absl::StatusOr<std::vector<Result>> ReceiveAll();
   absl::StatusOr<ResultPointer> Receive();
   absl::Status ErrorOf(const PGresult* result);

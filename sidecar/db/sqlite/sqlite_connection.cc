@@ -59,7 +59,9 @@ class SqliteConnection : public Connection {
   SqliteConnection(std::string path, ConnectionRole role)
       : path_(std::move(path)), role_(role), dialect_(SqliteDialect()) {}
 
-  absl::StatusOr<std::vector<Result>> RunBatch(std::span<const Statement> statements) override {
+  using Connection::RunBatch;
+  absl::StatusOr<std::vector<Result>> RunBatch(std::span<const Statement> statements,
+                                               const Meanwhile& /*meanwhile*/) override {
     return Guard<std::vector<Result>>([&] {
       std::vector<Result> results;
       database_->exec(role_ == ConnectionRole::kReader ? "BEGIN" : "BEGIN IMMEDIATE");

@@ -134,7 +134,7 @@ void ModelStorage::Adopt(AdoptOp& op) const {
   op.workflow = found->second.row;
 }
 
-absl::Status ModelStorage::Commit(Batch& batch) {
+absl::Status ModelStorage::Commit(Batch& batch, const std::function<void()>& /*meanwhile*/) {
   for (AdoptOp& op : batch.adoptions) Adopt(op);
   for (RegisterVersionOp& op : batch.versions) latest_version = op.version_name;
   for (RecoverOp& op : batch.recoveries) {

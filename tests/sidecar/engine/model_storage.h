@@ -30,7 +30,8 @@ class ModelStorage : public Storage {
   std::vector<std::string> cancelled_ids;
   std::int64_t replay_page_steps = 1000;
 
-  absl::Status Commit(Batch& batch) override;
+  using Storage::Commit;
+  absl::Status Commit(Batch& batch, const std::function<void()>& meanwhile) override;
   absl::StatusOr<std::vector<std::string>> FindClaimable(const ClaimFilter& filter) override;
   absl::StatusOr<Due> Probe(const ProbeRequest& request) override;
   absl::StatusOr<std::vector<Replay>> LoadReplay(const std::vector<ReplayRequest>& requests,
