@@ -121,8 +121,8 @@ struct ExpireOp {
 };
 
 // At start-up: PENDING rows of this executor go back to the queue, except those whose id AND owner token are listed: a
-// row under another token than the one we know is left over from an earlier life too. Runs before the starts and claims
-// of its batch.
+// row under another token than the one we know is left over from an earlier life too. Runs before everything else of its
+// batch: an operation in it that belongs to a recovered execution is fenced.
 struct RecoverOp {
   std::vector<ExecutionRef> except;
 

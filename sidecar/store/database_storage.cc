@@ -65,10 +65,11 @@ absl::Status DatabaseStorage::CommitView(const BatchView& view, const std::funct
   for (std::string& id : version_ids) id = RandomUuid();
   BatchPlan plan;
   BatchFacts facts;
+  // Before the fence reads: an execution that is recovered owns nothing any more in this very batch.
+  for (RecoverOp* op : view.recoveries) PlanRecovery(*op, recoverable, plan);
   PlanFence(view, plan, facts);
   PlanAdoptions(view, plan);
   PlanVersions(view, identity_, version_ids, plan);
-  for (RecoverOp* op : view.recoveries) PlanRecovery(*op, recoverable, plan);
   PlanStarts(view, identity_, plan, facts);
   PlanSteps(view, identity_, plan, facts);
   PlanCompletions(view, plan, facts);

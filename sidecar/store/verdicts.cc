@@ -67,9 +67,18 @@ void HoldOn(const BatchView& view, const StepKey& key, std::int64_t stored_ms, B
   }
 }
 
+// The execution owns its workflow, yet the step is not there: whatever that means, it is not durable.
+Error NotStored(const StepKey& key) {
+  return {Reason::kDatabaseError,
+          absl::StrCat("step ", key.second, " of workflow \"", key.first, "\" was written but is not stored")};
+}
+
 void JudgeStep(const StepOp& op, const StepRecord* stored, const BatchFacts& facts, Error& error) {
   error = RefusalOf(facts, op.execution);
-  if (stored == nullptr) return;
+  if (stored == nullptr) {
+    if (error.ok()) error = NotStored(KeyOf(op));
+    return;
+  }
   const bool same = stored->name == op.step.name && SameOutcome(stored->outcome, op.step.outcome);
   const bool owned = error.ok();
   if (same && (owned || stored->completed_at_ms == op.step.completed_at_ms)) {
@@ -102,11 +111,17 @@ void JudgeRefusedChild(StartOp& op, const StoredSteps& steps, const StoredWorkfl
                        const BatchFacts& facts) {
   op.error = RefusalOf(facts, op.parent->execution);
   const auto step = steps.find(KeyOf(op));
-  if (step == steps.end()) return;
+  if (step == steps.end()) {
+    if (op.error.ok()) op.error = NotStored(KeyOf(op));
+    return;
+  }
   const bool same = step->second.name == op.name && step->second.child_workflow_id == op.workflow_id;
   if (same && (op.error.ok() || step->second.completed_at_ms == op.parent->completed_at_ms)) {
     const auto child = workflows.find(op.workflow_id);
-    if (child == workflows.end()) return;
+    if (child == workflows.end()) {
+      if (op.error.ok()) op.error = NotStored(KeyOf(op));
+      return;
+    }
     op.error = {};
     op.status = child->second.status;
     op.owner_token = child->second.owner_token;

@@ -135,8 +135,6 @@ void ModelStorage::Adopt(AdoptOp& op) const {
 }
 
 absl::Status ModelStorage::Commit(Batch& batch, const std::function<void()>& /*meanwhile*/) {
-  for (AdoptOp& op : batch.adoptions) Adopt(op);
-  for (RegisterVersionOp& op : batch.versions) latest_version = op.version_name;
   for (RecoverOp& op : batch.recoveries) {
     op.recovered.clear();
     for (auto& [id, stored] : rows) {
@@ -150,6 +148,8 @@ absl::Status ModelStorage::Commit(Batch& batch, const std::function<void()>& /*m
       op.recovered.push_back(id);
     }
   }
+  for (AdoptOp& op : batch.adoptions) Adopt(op);
+  for (RegisterVersionOp& op : batch.versions) latest_version = op.version_name;
   for (StartOp& op : batch.starts) Start(op);
   for (StepOp& op : batch.steps) Step(op);
   for (CompletionOp& op : batch.completions) Complete(op);

@@ -150,6 +150,26 @@ TEST_P(OwnershipTest, RecoveryRepeatedWithItsBatchLeavesWhatTheBatchStarted) {
   }
 }
 
+TEST_P(OwnershipTest, WhatIsRecoveredTakesNothingMoreFromItsOldExecutionInTheSameBatch) {
+  for (const char* id : {"stepping", "ending", "parent"}) Begin(id);
+  for (int times = 0; times < 2; ++times) {  // the second time: the answer was lost
+    Batch batch;
+    batch.recoveries.emplace_back();
+    batch.steps.push_back(Step({"stepping", "token-1"}, 0, "pay", "1"));
+    batch.completions.push_back(Completion({"ending", "token-1"}, "1"));
+    batch.starts.push_back(Child("child", {"parent", "token-1"}, 0));
+    Commit(batch);
+    EXPECT_EQ(batch.steps[0].error.reason, Reason::kFenced);
+    EXPECT_EQ(batch.completions[0].error.reason, Reason::kFenced);
+    EXPECT_EQ(batch.starts[0].error.reason, Reason::kFenced);
+    for (const char* id : {"stepping", "ending", "parent"}) {
+      EXPECT_EQ(Row(id), "ENQUEUED,-,1");
+      EXPECT_THAT(StepRows(id), IsEmpty());
+    }
+    EXPECT_EQ(Row("child"), "");
+  }
+}
+
 TEST_P(OwnershipTest, AdoptionTellsWhoOwnsTheWorkflow) {
   Begin("mine");
   CommitOne(&Batch::completions, Completion(Begin("ended"), "1"));

@@ -112,6 +112,13 @@ TEST_P(StepsTest, PoisonedStepFailsAloneAndTheOthersAreWritten) {
   EXPECT_EQ(StepRows("b").size(), 1);
 }
 
+TEST_P(StepsTest, WhatIsNotStoredIsNeverAnsweredAsDurable) {
+  const ExecutionRef execution = Begin("a");
+  LoseStepsNamed("charge");
+  EXPECT_EQ(CommitOne(&Batch::steps, Step(execution, 0, "charge", "1")).error.reason, Reason::kDatabaseError);
+  EXPECT_EQ(CommitOne(&Batch::steps, Step(execution, 0, "ship", "1")).error.reason, Reason::kNone);
+}
+
 INSTANTIATE_OVER_DATABASES(StepsTest);
 
 }  // namespace

@@ -52,6 +52,8 @@ class StoreTest : public OverDatabases {
 
   // Refuses steps of this name, as a database does that finds the data itself impossible.
   void RefuseStepsNamed(const std::string& name);
+  // Lets steps of this name vanish without an error.
+  void LoseStepsNamed(const std::string& name);
 
   std::unique_ptr<Storage> writer_ = OpenAs(kExecutor, kApplication, StorageRole::kWriter);
   std::unique_ptr<Storage> reader_ = OpenAs(kExecutor, kApplication, StorageRole::kReader);
