@@ -140,6 +140,7 @@ void Composer::AddStart(PendingStart start) {
   op.creator_token = start.request.request_token;
   op.timeout_ms = start.request.timeout_ms;
   op.parent = start.request.parent;
+  op.look_first = state_.recover_wanted;
   PlanRunner(start, op);
   origins_.starts.push_back(std::move(start));
   batch_.starts.push_back(std::move(op));

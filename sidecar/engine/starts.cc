@@ -45,10 +45,7 @@ void Engine::State::AddStart(Caller caller, StartRequest request) {
 
 void Engine::State::StartCommitted(PendingStart start, StartOp op) {
   pending_bytes -= start.bytes;
-  const bool runs_now = op.error.ok() && op.created && op.status == WorkflowStatus::kPending;
-  if (!runs_now) {
-    if (Session* runner = FindSession(start.runner)) --runner->running;
-  }
+  if (Session* runner = FindSession(start.runner)) --runner->running;  // RunStarted takes it again
   if (!op.error.ok()) {
     start.caller.sink->Refused(start.caller.seq, op.error);
     Touch(start.caller.sink);
@@ -61,33 +58,29 @@ void Engine::State::StartCommitted(PendingStart start, StartOp op) {
   start.caller.sink->Started(start.caller.seq, {op.workflow_id, op.status, op.created});
   Touch(start.caller.sink);
   if (op.created && op.status == WorkflowStatus::kEnqueued) claim_wanted = true;
-  if (runs_now && start.runner != kNoSession) RunStarted(start, op);
+  if (op.created && op.status == WorkflowStatus::kPending) RunStarted(start, op);
 }
 
-// A row that is ours and PENDING under our own token has not run anywhere: dispatch it. The same start, sent again
-// after a sidecar restart, finds either that or an entry that is already here.
+// A row that is ours and PENDING under our own token has not run anywhere, unless an earlier life of this sidecar wrote
+// it: then a process may have it, which comes back for it or whose work is recovered. After the recovery it is taken
+// over, because the old token may be in use.
 void Engine::State::RunStarted(const PendingStart& start, StartOp& op) {
+  if (op.owner_token != op.creator_token || executions.contains(op.workflow_id)) return;
+  if (op.existed && recover_wanted) return;
   Session* runner = FindSession(start.runner);
-  const bool ours = op.status == WorkflowStatus::kPending && op.owner_token == op.creator_token;
-  auto [entry, inserted] = executions.try_emplace(op.workflow_id);
-  if (!ours || !inserted) {
-    if (inserted) executions.erase(entry);
-    if (runner != nullptr) --runner->running;
-    return;
-  }
-  Execution& execution = entry->second;
+  Execution& execution = executions[op.workflow_id];
   execution.ref = {op.workflow_id, op.owner_token};
-  execution.session = start.runner;
   execution.name = op.name;
   execution.application_version = op.application_version;
   execution.recovery_attempts = 1;
   execution.deadline_ms = op.deadline_ms;
   if (op.parent) execution.parent_workflow_id = op.parent->execution.workflow_id;
-  if (runner == nullptr) {
-    execution.session = kNoSession;
+  if (runner == nullptr || op.existed) {
     Move(execution);
     return;
   }
+  execution.session = runner->id;
+  ++runner->running;
   Dispatch(execution, *runner, std::move(op.input), {}, true);
 }
 

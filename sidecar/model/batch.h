@@ -38,6 +38,7 @@ struct StartOp {
   std::string application_version;  // empty: NULL, "whoever runs the latest version"
   std::int64_t timeout_ms = 0;      // 0: none; kNow also sets the deadline
   std::optional<Parent> parent;
+  bool look_first = false;  // while rows of an earlier life may be about: asks for `existed`
 
   // Verdict. An error means nothing was written for this operation:
   //   kWorkflowConflict  the id has another name (message names both)
@@ -47,7 +48,8 @@ struct StartOp {
   Error error;
   bool created = false;  // the stored creator_xid is ours
   WorkflowStatus status = WorkflowStatus::kUnknown;
-  std::string owner_token;       // stored owner_xid when created (ours unless somebody took over)
+  bool existed = false;     // with look_first: the row was there before this try, so it may have been dispatched before
+  std::string owner_token;  // stored owner_xid (ours unless somebody took over), if this executor holds the row
   std::int64_t deadline_ms = 0;  // stored deadline
 };
 
@@ -121,8 +123,8 @@ struct ExpireOp {
 };
 
 // At start-up: PENDING rows of this executor go back to the queue, except those whose id AND owner token are listed: a
-// row under another token than the one we know is left over from an earlier life too. Runs before everything else of its
-// batch: an operation in it that belongs to a recovered execution is fenced.
+// row under another token than the one we know is left over from an earlier life too. Runs before everything else of
+// its batch: an operation in it that belongs to a recovered execution is fenced.
 struct RecoverOp {
   std::vector<ExecutionRef> except;
 

@@ -24,6 +24,7 @@ std::set<std::string_view> ConcernedIds(const BatchView& view) {
   std::set<std::string_view> ids;
   for (const StartOp* op : view.starts) {
     if (op->parent) ids.insert(op->parent->execution.workflow_id);
+    if (op->look_first) ids.insert(op->workflow_id);
   }
   for (const StepOp* op : view.steps) ids.insert(op->execution.workflow_id);
   for (const CompletionOp* op : view.completions) ids.insert(op->execution.workflow_id);

@@ -31,7 +31,8 @@ WHERE i.parent_id IS NULL OR (
     WHERE o.workflow_uuid = i.parent_id AND o.function_id = i.parent_step_id
       AND (o.function_name <> i.new_name OR o.child_workflow_id IS NULL OR o.child_workflow_id <> i.workflow_id)))
 ON CONFLICT (workflow_uuid) DO UPDATE SET creator_xid = workflow_status.creator_xid
-RETURNING workflow_uuid, name, status, creator_xid, owner_xid, workflow_deadline_epoch_ms)",
+RETURNING workflow_uuid, name, status, creator_xid, CASE WHEN executor_id = $1 THEN owner_xid END,
+  workflow_deadline_epoch_ms)",
 };
 
 void PlanWorkflowRows(const std::vector<StartOp*>& starts, const Identity& identity, BatchPlan& plan,

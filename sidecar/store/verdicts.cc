@@ -137,6 +137,7 @@ void JudgeStarts(const BatchView& view, const BatchFacts& facts, const StoredSte
                  const StoredWorkflows& workflows, BatchView& again) {
   for (StartOp* op : view.starts) {
     op->error = {};
+    op->existed = op->look_first && facts.fence.contains(op->workflow_id);
     const auto row = facts.starts.find(op->workflow_id);
     if (row == facts.starts.end()) {
       JudgeRefusedChild(*op, steps, workflows, facts);

@@ -28,6 +28,7 @@ void ModelStorage::Start(StartOp& op) {
     if (!op.error.ok()) return;
   }
   auto [entry, inserted] = rows.try_emplace(op.workflow_id);
+  op.existed = op.look_first && !inserted;
   ModelRow& stored = entry->second;
   if (inserted) {
     stored.creator_token = op.creator_token;

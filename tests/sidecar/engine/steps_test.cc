@@ -125,6 +125,40 @@ TEST_F(StepsTest, AStartSentAgainAfterASidecarRestartRecognisesItselfAndRuns) {
   ASSERT_EQ(app->dispatched.size(), 1U);
 }
 
+TEST_F(StepsTest, AStartSentAgainLeavesItsWorkflowToTheProcessThatStillRunsIt) {
+  auto caller = h.Open(2, 0);
+  h.Start(2, caller, 1, "order-1", "checkout", "my-request");
+  h.Settle();
+  ASSERT_EQ(app->dispatched.size(), 1U);
+  h.Restart({"process-1", "process-2"});
+  caller = h.Open(2);
+  h.Start(2, caller, 2, "order-1", "checkout", "my-request");
+  h.Settle();
+  EXPECT_TRUE(caller->started.at(2).created);
+  EXPECT_TRUE(caller->dispatched.empty());
+  h.Start(2, caller, 3, "order-2");  // what is new does not wait for anybody
+  h.Settle();
+  ASSERT_EQ(caller->dispatched.size(), 1U);
+  EXPECT_EQ(caller->dispatched[0].execution.workflow_id, "order-2");
+  auto back = h.Open(1, 10, {app->dispatched[0].execution});
+  EXPECT_EQ(back->reattached[0].verdict, ReattachVerdict::kAdopted);
+}
+
+TEST_F(StepsTest, AStartSentAgainAfterAllItsProcessesHaveGoneGoesOnWhereTheStepsEnd) {
+  h.Start(1, app, 1, "order-1", "checkout", "my-request");
+  h.Settle();
+  h.Step(1, app, 2, app->dispatched[0].execution, 0);
+  h.Settle();
+  h.Restart(std::vector<std::string>{});
+  auto stub = std::make_shared<RecordingSink>();
+  h.Start(kNoSession, stub, 1, "order-1", "checkout", "my-request");
+  h.Settle();
+  auto again = h.Open(1);
+  ASSERT_EQ(again->dispatched.size(), 1U);
+  EXPECT_NE(again->dispatched[0].execution.owner_token, "my-request");
+  EXPECT_EQ(again->dispatched[0].replay.size(), 1U);
+}
+
 TEST_F(StepsTest, AChildIsStartedWithTheParentsRecordAndADerivedId) {
   const ExecutionRef parent = StartOne();
   StartRequest request;

@@ -31,6 +31,26 @@ TEST_P(StartsTest, SameStartAgainRecognisesItself) {
   EXPECT_EQ(Row("order-1"), "PENDING,token-1,1");
 }
 
+TEST_P(StartsTest, AStartThatLooksFirstTellsWhetherTheWorkflowExisted) {
+  StartOp start = Start("order-1", "token-1");
+  EXPECT_FALSE(CommitOne(&Batch::starts, start).existed);
+  EXPECT_FALSE(CommitOne(&Batch::starts, start).existed);
+  start.look_first = true;
+  EXPECT_TRUE(CommitOne(&Batch::starts, start).existed);
+  start.workflow_id = "order-2";
+  EXPECT_FALSE(CommitOne(&Batch::starts, start).existed);
+}
+
+TEST_P(StartsTest, TheSameStartThroughAnotherSidecarIsNotItsToRun) {
+  Begin("order-1");
+  const auto other = OpenAs("executor-2", kApplication, StorageRole::kWriter);
+  Batch batch;
+  batch.starts.push_back(Start("order-1", "token-1"));
+  ASSERT_TRUE(other->Commit(batch).ok());
+  EXPECT_TRUE(batch.starts[0].created);
+  EXPECT_EQ(batch.starts[0].owner_token, "");
+}
+
 TEST_P(StartsTest, AnotherStartOfTheSameIdGetsTheExistingWorkflow) {
   Begin("order-1");
   StartOp other = Start("order-1", "token-2");
