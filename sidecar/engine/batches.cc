@@ -196,9 +196,6 @@ void Engine::Committed(Batch batch) {
     state.VersionRegistered(origins.versions[i], batch.versions[i]);
   state.AdoptionsDecided(origins, std::move(batch.adoptions));
   state.ExecutionsCommitted(origins, batch);
-  for (std::size_t i = 0; i < batch.starts.size(); ++i) {
-    state.StartCommitted(std::move(origins.starts[i]), std::move(batch.starts[i]));
-  }
   for (const TakeOverOp& op : batch.take_overs) state.TakenOver(op);
   for (std::size_t i = 0; i < batch.hand_backs.size(); ++i) {
     state.HandedBack(batch.hand_backs[i], origins.hand_backs[i]);
@@ -220,8 +217,8 @@ void Engine::Committed(Batch batch) {
   state.MaybeClaim();
 }
 
-// Steps and completions, then the executions they came from go on: to the next operation, or, when their process has
-// gone in the meantime, to another one.
+// Steps, completions and starts, then the executions they came from go on: to the next operation, or, when their
+// process has gone in the meantime, to another one.
 void Engine::State::ExecutionsCommitted(InFlight& origins, Batch& batch) {
   std::vector<std::string> ids;
   auto settle = [&](const std::string& id) {
@@ -243,6 +240,9 @@ void Engine::State::ExecutionsCommitted(InFlight& origins, Batch& batch) {
     pending_bytes -= origins.completions[i].bytes;
     CompletionCommitted(origins.completions[i], std::move(batch.completions[i]));
   }
+  for (std::size_t i = 0; i < batch.starts.size(); ++i) {
+    StartCommitted(std::move(origins.starts[i]), std::move(batch.starts[i]));
+  }
   for (const std::string& id : ids) GoOn(id);
 }
 
@@ -256,7 +256,9 @@ void Engine::State::GoOn(const std::string& workflow_id) {
     execution.ready = true;
     ready.push_back(workflow_id);
   } else if (execution.queue.empty() && execution.phase == Execution::Phase::kUntracked) {
-    Forget(workflow_id);
+    if (execution.refused.ok()) return Forget(workflow_id);
+    // The process that has it is not known here, so nobody but the queue can take it.
+    HandBack(execution, /*caller=*/std::nullopt, AttemptCount::kCounted);
   }
 }
 

@@ -4,11 +4,10 @@
 // reads to run, and calls on sinks. Nothing is acknowledged before the Batch that holds it came back committed.
 //
 // Invariants
-//   - One owner: `executions_` has at most one entry for a workflow, and operations that carry another token are
-//   refused
+//   - One owner: `executions` has at most one entry for a workflow, and operations that carry another token are refused
 //     or fenced by the database.
 //   - Prefix: the operations of one execution are committed in the order they came, one step a batch; after one was
-//     refused, those behind it are refused too and the execution is evicted.
+//     refused, so is everything behind it, except an error outcome. An execution that lost its ownership is evicted.
 //   - Every request gets exactly one answer on its sink, unless the sink's other end went away.
 //   - Bounded: sessions, operations and bytes in flight, waiters.
 //
@@ -102,6 +101,9 @@ class Engine {
   void AbandonAwait(const std::shared_ptr<ReplySink>& sink, std::uint64_t seq);
   void CancelWorkflow(std::shared_ptr<ReplySink> sink, std::uint64_t seq, std::string workflow_id);
   void ReleaseExecution(std::shared_ptr<ReplySink> sink, std::uint64_t seq, ExecutionRef execution);
+  // The door has refused an operation of this execution itself: what was asked before goes on, what is asked after it
+  // is refused. `session` is kNoSession for the unary door.
+  void RefuseExecution(SessionId session, ExecutionRef execution, Error why);
 
   // Stops dispatch and asks sessions to finish; after `finish_within` hands everything back and ends the sessions.
   void Drain(absl::Duration finish_within);

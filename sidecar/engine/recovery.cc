@@ -23,6 +23,7 @@ void Engine::State::Move(Execution& execution) {
   }
   execution.queue.clear();
   execution.ready = false;
+  execution.refused = {};
   execution.awaiting = 0;
   Session* session = PickSession(execution.name, execution.application_version, kNoSession);
   if (session == nullptr) {
@@ -37,6 +38,7 @@ void Engine::State::Move(Execution& execution) {
 
 void Engine::State::HandBack(Execution& execution, std::optional<Caller> caller, AttemptCount attempt) {
   ReleaseCredit(execution);
+  if (execution.phase == Execution::Phase::kUntracked) --untracked;
   execution.phase = Execution::Phase::kMoving;
   control.hand_backs.push_back({execution.ref, attempt == AttemptCount::kCounted, false});
   control_origins.hand_backs.push_back({std::move(caller)});

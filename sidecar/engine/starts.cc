@@ -51,7 +51,7 @@ void Engine::State::StartCommitted(PendingStart start, StartOp op) {
     Touch(start.caller.sink);
     // The child's own conflict is the application's to record; what concerns the parent's execution ends it.
     if (op.parent && op.error.reason != Reason::kWorkflowConflict) {
-      Evict(op.parent->execution, op.error);
+      BreakOff(op.parent->execution, op.error);
     }
     return;
   }

@@ -41,6 +41,7 @@ struct Operation {
   std::variant<StepRecord, StartRequest, Outcome> body;
 
   bool is_completion() const { return std::holds_alternative<Outcome>(body); }
+  bool is_failure() const { return is_completion() && std::get<Outcome>(body).kind == Outcome::Kind::kError; }
 };
 
 struct Execution {
@@ -61,6 +62,7 @@ struct Execution {
   std::int64_t recovery_attempts = 0;
   std::int64_t deadline_ms = 0;
   std::vector<Operation> queue;  // not yet in a batch, oldest first
+  Error refused;                 // the first refusal while it owns its workflow: then only an error outcome may follow
   bool in_batch = false;
   bool ready = false;          // listed in State::ready
   bool lost = false;           // its process went while a batch held it: move it when the verdict is in
@@ -139,11 +141,14 @@ class Engine::State {
   ReattachVerdict Adopt(SessionId id, const AdoptOp& op);
 
   // ---- steps.cc
-  Execution* Admit(const Caller& caller, const ExecutionRef& ref);
+  Execution& Entry(const ExecutionRef& ref, SessionId session);  // an untracked one if the workflow is not here
+  Execution* Admit(const Caller& caller, const ExecutionRef& ref, bool is_failure = false);
   void Enqueue(Execution& execution, Operation operation);
   void StepCommitted(const StepOrigin& origin, const StepOp& op);
   void CompletionCommitted(const StepOrigin& origin, CompletionOp op);
-  // After a refusal: the queue is refused too and this execution, not a newer one of the workflow, is gone from here.
+  // After a refusal.
+  void BreakOff(const ExecutionRef& ref, const Error& why);
+  // The queue is refused too and this execution, not a newer one of the workflow, is gone from here.
   void Evict(const ExecutionRef& ref, const Error& why);
   void Forget(const std::string& workflow_id);
 

@@ -11,6 +11,12 @@ std::size_t Size(const std::optional<Outcome>& outcome) {
   return outcome ? outcome->payload.data.size() : 0;
 }
 
+// Another execution has the workflow, or none can have it any more.
+bool OwnershipLost(Reason reason) {
+  return reason == Reason::kFenced || reason == Reason::kWorkflowCancelled || reason == Reason::kWorkflowTerminal ||
+         reason == Reason::kWorkflowNotFound;
+}
+
 std::string Preceding(const Error& first) {
   return "an earlier operation of this execution was refused: " + first.message;
 }
@@ -31,14 +37,32 @@ void Engine::RecordStep(SessionId session, std::shared_ptr<ReplySink> sink, std:
 void Engine::CompleteWorkflow(SessionId session, std::shared_ptr<ReplySink> sink, std::uint64_t seq,
                               CompleteRequest request) {
   Caller caller{std::move(sink), seq, session};
-  Execution* execution = state_->Admit(caller, request.execution);
+  Execution* execution = state_->Admit(caller, request.execution, request.outcome.kind == Outcome::Kind::kError);
   if (execution == nullptr) return;
   const std::size_t bytes = request.outcome.payload.data.size();
   state_->Enqueue(*execution, Operation{std::move(caller), bytes, std::move(request.outcome)});
 }
 
+void Engine::RefuseExecution(SessionId session, ExecutionRef ref, Error why) {
+  Execution& execution = state_->Entry(ref, session);
+  if (execution.ref.owner_token != ref.owner_token || execution.phase == Execution::Phase::kMoving) return;
+  if (execution.refused.ok()) execution.refused = std::move(why);
+  state_->GoOn(ref.workflow_id);
+}
+
+Execution& Engine::State::Entry(const ExecutionRef& ref, SessionId session) {
+  auto [entry, inserted] = executions.try_emplace(ref.workflow_id);
+  Execution& execution = entry->second;
+  if (!inserted) return execution;
+  execution.ref = ref;
+  execution.phase = Execution::Phase::kUntracked;
+  execution.session = session;
+  ++untracked;
+  return execution;
+}
+
 // The entry that the operation belongs to, or nullptr after refusing it.
-Execution* Engine::State::Admit(const Caller& caller, const ExecutionRef& ref) {
+Execution* Engine::State::Admit(const Caller& caller, const ExecutionRef& ref, bool is_failure) {
   if (caller.session == kNoSession && !database_available) {
     Refuse(caller, Reason::kDatabaseUnavailable, "the database is not available: " + database_error);
     return nullptr;
@@ -47,17 +71,13 @@ Execution* Engine::State::Admit(const Caller& caller, const ExecutionRef& ref) {
     Refuse(caller, Reason::kInflightLimit, "too many bytes wait to be committed; send the operation again later");
     return nullptr;
   }
-  auto found = executions.find(ref.workflow_id);
-  if (found == executions.end()) {
-    found = executions.try_emplace(ref.workflow_id).first;
-    found->second.ref = ref;
-    found->second.phase = Execution::Phase::kUntracked;
-    found->second.session = caller.session;
-    ++untracked;
-  }
-  Execution& execution = found->second;
+  Execution& execution = Entry(ref, caller.session);
   if (execution.ref.owner_token != ref.owner_token || execution.phase == Execution::Phase::kMoving) {
     Refuse(caller, Reason::kFenced, "workflow " + ref.workflow_id + " is owned by another execution now");
+    return nullptr;
+  }
+  if (!execution.refused.ok() && !is_failure) {
+    Refuse(caller, Reason::kPrecedingOperationFailed, Preceding(execution.refused));
     return nullptr;
   }
   return &execution;
@@ -75,7 +95,7 @@ void Engine::State::StepCommitted(const StepOrigin& origin, const StepOp& op) {
   if (!op.error.ok()) {
     origin.caller.sink->Refused(origin.caller.seq, op.error);
     Touch(origin.caller.sink);
-    Evict(op.execution, op.error);
+    BreakOff(op.execution, op.error);
     return;
   }
   origin.caller.sink->Acknowledged(origin.caller.seq);
@@ -91,17 +111,36 @@ void Engine::State::CompletionCommitted(const StepOrigin& origin, CompletionOp o
     Evict(op.execution, {Reason::kWorkflowTerminal, "the workflow has ended"});
     return;
   }
-  // Its step was there already under another time stamp: the condition on the stamp failed, the step did not.
+  // Its step was there already under another time stamp: the condition on the stamp failed, the step did not. If the
+  // step was refused, an error outcome does without it.
   auto found = executions.find(workflow_id);
   if (op.error.reason == Reason::kPrecedingOperationFailed && op.after_step_id && found != executions.end() &&
-      found->second.ref.owner_token == op.execution.owner_token) {
+      found->second.ref.owner_token == op.execution.owner_token &&
+      (found->second.refused.ok() || op.outcome.kind == Outcome::Kind::kError)) {
     Enqueue(found->second, Operation{origin.caller, origin.bytes, std::move(op.outcome)});
     return;
   }
   origin.caller.sink->Refused(origin.caller.seq, op.error);
   Touch(origin.caller.sink);
   if (op.error.reason == Reason::kWorkflowTerminal) Wake(workflow_id, op.status, op.stored ? &*op.stored : nullptr);
-  Evict(op.execution, op.error);
+  BreakOff(op.execution, op.error);
+}
+
+// If the ownership went with the refusal, the execution is over here. Otherwise it stays, for its row is PENDING and
+// somebody has to run it or hand it back; but what was refused is missing, so nothing may be recorded behind it.
+void Engine::State::BreakOff(const ExecutionRef& ref, const Error& why) {
+  if (OwnershipLost(why.reason)) return Evict(ref, why);
+  auto found = executions.find(ref.workflow_id);
+  if (found == executions.end() || found->second.ref.owner_token != ref.owner_token) return;
+  Execution& execution = found->second;
+  if (execution.refused.ok()) execution.refused = why;
+  std::erase_if(execution.queue, [&](const Operation& operation) {
+    if (operation.is_failure()) return false;
+    Refuse(operation.caller, Reason::kPrecedingOperationFailed, Preceding(why));
+    pending_bytes -= operation.bytes;
+    return true;
+  });
+  if (execution.queue.empty()) execution.ready = false;
 }
 
 void Engine::State::Evict(const ExecutionRef& ref, const Error& why) {

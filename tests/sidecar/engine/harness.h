@@ -148,6 +148,10 @@ class Harness {
     engine->CompleteWorkflow(session, sink, seq, {ref, Outcome{Outcome::Kind::kValue, {value, kPortableJson}}});
   }
 
+  void Fail(SessionId session, const std::shared_ptr<RecordingSink>& sink, std::uint64_t seq, const ExecutionRef& ref) {
+    engine->CompleteWorkflow(session, sink, seq, {ref, Outcome{Outcome::Kind::kError, {"\"failed\"", kPortableJson}}});
+  }
+
   void Await(SessionId session, const std::shared_ptr<RecordingSink>& sink, std::uint64_t seq, const std::string& id,
              std::int64_t timeout_ms = 0, std::optional<ExecutionRef> execution = std::nullopt) {
     engine->AwaitWorkflow(session, sink, seq, {id, timeout_ms, std::move(execution)});

@@ -23,6 +23,10 @@ Error ModelStorage::Fence(const ExecutionRef& ref) const {
 }
 
 void ModelStorage::Start(StartOp& op) {
+  if (op.workflow_id == poisoned) {
+    op.error = {Reason::kDatabaseError, "poison"};
+    return;
+  }
   if (op.parent) {
     op.error = Fence(op.parent->execution);
     if (!op.error.ok()) return;

@@ -29,6 +29,7 @@ class ModelStorage : public Storage {
   std::vector<std::string> expired_ids;
   std::vector<std::string> cancelled_ids;
   std::int64_t replay_page_steps = 1000;
+  std::string poisoned;  // starts of this id are refused for themselves
 
   using Storage::Commit;
   absl::Status Commit(Batch& batch, const std::function<void()>& meanwhile) override;
