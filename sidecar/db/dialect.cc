@@ -138,11 +138,10 @@ std::string ExpandSql(const Dialect& dialect, std::string_view sql) {
                                                 {"{pin_search_path}", dialect.pin_search_path}});
 }
 
-std::string ExpandQuery(const Dialect& dialect, const Query& query) {
+std::string ExpandQuery(const Dialect& dialect, const Query& query, Dialect::Rows form) {
   const std::size_t first = ParseColumns(query.args).size() + 1;
   const std::vector<Column> columns = ParseColumns(query.rows);
-  const std::string rows =
-      dialect.rows == Dialect::Rows::kArrays ? ArrayRows(columns, first) : SingleRow(columns, first);
+  const std::string rows = form == Dialect::Rows::kArrays ? ArrayRows(columns, first) : SingleRow(columns, first);
   return absl::StrReplaceAll(ExpandSql(dialect, query.sql), {{"{rows}", rows}});
 }
 

@@ -39,7 +39,8 @@ struct Dialect {
   // {pin_search_path}: keeps a caller's search_path out of our SQL functions. CockroachDB cannot say it.
   std::string pin_search_path;
 
-  // Whether {rows} is one row of parameters at a time (SQLite has no arrays).
+  // Whether many {rows} are arrays, or one row of parameters at a time (SQLite has no arrays). One row alone is always
+  // plain parameters: cheaper to plan, to send and to run.
   enum class Rows { kArrays, kOneByOne };
   Rows rows = Rows::kArrays;
 
@@ -73,6 +74,6 @@ std::vector<Column> ParseColumns(std::string_view list);
 
 // Replaces the placeholders; other braces stay as they are.
 std::string ExpandSql(const Dialect& dialect, std::string_view sql);
-std::string ExpandQuery(const Dialect& dialect, const Query& query);
+std::string ExpandQuery(const Dialect& dialect, const Query& query, Dialect::Rows rows);
 
 }  // namespace dbos::sidecar

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <limits>
+#include <utility>
 
 #include "sidecar/base/check.h"
 
@@ -112,6 +113,33 @@ std::string BinaryArray(ColumnType type, const ColumnOfRows& rows) {
     AppendBinary(type, value, out);
   }
   return out;
+}
+
+void BinaryParameters::AddPlain(const std::vector<Column>& columns, const std::vector<Value>& row) {
+  for (std::size_t n = 0; n < columns.size(); ++n) {
+    std::string bytes;
+    if (!IsNull(row[n])) AppendBinary(columns[n].type, row[n], bytes);
+    Add(std::move(bytes), IsNull(row[n]));
+  }
+}
+
+void BinaryParameters::AddArrays(const std::vector<Column>& columns, const std::vector<Value>& values) {
+  for (std::size_t n = 0; n < columns.size(); ++n) {
+    Add(BinaryArray(columns[n].type, {values, n, columns.size()}), false);
+  }
+}
+
+void BinaryParameters::Add(std::string bytes, bool null) {
+  lengths_.push_back(static_cast<int>(bytes.size()));
+  formats_.push_back(1);
+  nulls_.push_back(null);
+  bytes_.push_back(std::move(bytes));
+}
+
+const char* const* BinaryParameters::values() {
+  values_.clear();
+  for (std::size_t n = 0; n < bytes_.size(); ++n) values_.push_back(nulls_[n] ? nullptr : bytes_[n].data());
+  return values_.data();
 }
 
 }  // namespace dbos::sidecar

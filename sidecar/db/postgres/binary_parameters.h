@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "sidecar/db/dialect.h"
 #include "sidecar/db/value.h"
@@ -24,5 +25,28 @@ struct ColumnOfRows {
   std::size_t width = 1;
 };
 std::string BinaryArray(ColumnType type, const ColumnOfRows& rows);
+
+// The parameters of one execution, as libpq wants them. Keeps the bytes alive.
+class BinaryParameters {
+ public:
+  // One parameter for each column.
+  void AddPlain(const std::vector<Column>& columns, const std::vector<Value>& row);
+  // One array for each column; `values` holds row after row.
+  void AddArrays(const std::vector<Column>& columns, const std::vector<Value>& values);
+
+  int count() const { return static_cast<int>(bytes_.size()); }
+  const char* const* values();
+  const int* lengths() const { return lengths_.data(); }
+  const int* formats() const { return formats_.data(); }
+
+ private:
+  void Add(std::string bytes, bool null);
+
+  std::vector<std::string> bytes_;
+  std::vector<bool> nulls_;
+  std::vector<const char*> values_;
+  std::vector<int> lengths_;
+  std::vector<int> formats_;
+};
 
 }  // namespace dbos::sidecar

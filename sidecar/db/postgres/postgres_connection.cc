@@ -32,40 +32,6 @@ Result ToResult(const PGresult* from) {
   return result;
 }
 
-// The parameters of one execution, kept alive while libpq copies them.
-struct Parameters {
-  std::vector<std::string> bytes;
-  std::vector<const char*> values;
-  std::vector<int> lengths;
-  std::vector<int> formats;
-
-  void Finish(const std::vector<bool>& nulls) {
-    for (std::size_t n = 0; n < bytes.size(); ++n) {
-      values.push_back(nulls[n] ? nullptr : bytes[n].data());
-      lengths.push_back(static_cast<int>(bytes[n].size()));
-      formats.push_back(1);
-    }
-  }
-};
-
-Parameters Encode(const Statement& statement, const std::vector<Column>& args, const std::vector<Column>& rows) {
-  DBOS_CHECK(statement.args().size() == args.size());
-  DBOS_CHECK(statement.values().size() == statement.row_count() * rows.size());
-  Parameters parameters;
-  std::vector<bool> nulls;
-  for (std::size_t n = 0; n < args.size(); ++n) {
-    nulls.push_back(std::holds_alternative<std::monostate>(statement.args()[n]));
-    parameters.bytes.emplace_back();
-    if (!nulls.back()) AppendBinary(args[n].type, statement.args()[n], parameters.bytes.back());
-  }
-  for (std::size_t n = 0; n < rows.size(); ++n) {
-    nulls.push_back(false);
-    parameters.bytes.push_back(BinaryArray(rows[n].type, {statement.values(), n, rows.size()}));
-  }
-  parameters.Finish(nulls);
-  return parameters;
-}
-
 }  // namespace
 
 std::unique_ptr<Connection> OpenPostgresConnection(const PostgresParameters& parameters, const Dialect& dialect,
@@ -84,6 +50,7 @@ absl::Status PostgresConnection::Connect() {
   keywords.push_back(nullptr);
   values.push_back(nullptr);
   prepared_.clear();
+  prepared_for_one_row_.clear();
   connection_.reset(PQconnectdbParams(keywords.data(), values.data(), 0));
   if (PQstatus(connection_.get()) != CONNECTION_OK) return Lost();
   PQsetNoticeProcessor(
@@ -147,38 +114,52 @@ absl::StatusOr<std::vector<Result>> PostgresConnection::RunPipeline(std::span<co
   return results;
 }
 
-PostgresConnection::Prepared& PostgresConnection::Look(const Query& query) {
-  const auto found = prepared_.find(&query);
-  if (found != prepared_.end()) return found->second;
+PostgresConnection::Prepared& PostgresConnection::Look(const Statement& statement) {
+  const Query& query = statement.query();
+  const bool one_row = statement.row_count() == 1;
+  auto& known = one_row ? prepared_for_one_row_ : prepared_;
+  const auto found = known.find(&query);
+  if (found != known.end()) return found->second;
   Prepared prepared;
-  prepared.sql = ExpandQuery(dialect_, query);
+  prepared.name = one_row ? std::string(query.name) + "_one" : query.name;
+  prepared.form = one_row ? Dialect::Rows::kOneByOne : Dialect::Rows::kArrays;
+  prepared.sql = ExpandQuery(dialect_, query, prepared.form);
   prepared.args = ParseColumns(query.args);
   prepared.rows = ParseColumns(query.rows);
-  return prepared_.emplace(&query, std::move(prepared)).first->second;
+  return known.emplace(&query, std::move(prepared)).first->second;
 }
 
 absl::Status PostgresConnection::Send(const Statement& statement) {
-  Prepared& prepared = Look(statement.query());
-  if (!prepared.on_server) RETURN_IF_ERROR(Prepare(statement.query(), prepared));
-  const Parameters parameters = Encode(statement, prepared.args, prepared.rows);
-  const int sent =
-      PQsendQueryPrepared(connection_.get(), statement.query().name, static_cast<int>(parameters.values.size()),
-                          parameters.values.data(), parameters.lengths.data(), parameters.formats.data(), 0);
+  Prepared& prepared = Look(statement);
+  DBOS_CHECK(statement.args().size() == prepared.args.size());
+  DBOS_CHECK(statement.values().size() == statement.row_count() * prepared.rows.size());
+  if (!prepared.on_server) RETURN_IF_ERROR(Prepare(prepared));
+  BinaryParameters parameters;
+  parameters.AddPlain(prepared.args, statement.args());
+  if (prepared.form == Dialect::Rows::kArrays) {
+    parameters.AddArrays(prepared.rows, statement.values());
+  } else {
+    parameters.AddPlain(prepared.rows, statement.values());
+  }
+  const int sent = PQsendQueryPrepared(connection_.get(), prepared.name.c_str(), parameters.count(),
+                                       parameters.values(), parameters.lengths(), parameters.formats(), 0);
   if (sent != 1) return Lost();
   expected_.push_back({Expected::Kind::kStatement, &prepared});
   return absl::OkStatus();
 }
 
 // The statement's name is free on the server, or an earlier message of this pipeline prepares it.
-absl::Status PostgresConnection::Prepare(const Query& query, Prepared& prepared) {
+absl::Status PostgresConnection::Prepare(Prepared& prepared) {
   for (const Expected& earlier : expected_) {
     if (earlier.kind == Expected::Kind::kPrepare && earlier.prepared == &prepared) return absl::OkStatus();
   }
   std::vector<Oid> types;
   for (const Column& column : prepared.args) types.push_back(TypeOid(column.type));
-  for (const Column& column : prepared.rows) types.push_back(ArrayTypeOid(column.type));
-  const int sent =
-      PQsendPrepare(connection_.get(), query.name, prepared.sql.c_str(), static_cast<int>(types.size()), types.data());
+  for (const Column& column : prepared.rows) {
+    types.push_back(prepared.form == Dialect::Rows::kArrays ? ArrayTypeOid(column.type) : TypeOid(column.type));
+  }
+  const int sent = PQsendPrepare(connection_.get(), prepared.name.c_str(), prepared.sql.c_str(),
+                                 static_cast<int>(types.size()), types.data());
   if (sent != 1) return Lost();
   expected_.push_back({Expected::Kind::kPrepare, &prepared});
   return absl::OkStatus();

@@ -38,9 +38,11 @@ class PostgresConnection : public Connection {
   };
   using ResultPointer = std::unique_ptr<PGresult, FreeResult>;
 
-  // A query as this session knows it.
+  // A query as this session knows it: over arrays, or over one row of parameters.
   struct Prepared {
+    std::string name;
     std::string sql;
+    Dialect::Rows form;
     std::vector<Column> args;
     std::vector<Column> rows;
     bool on_server = false;
@@ -57,9 +59,9 @@ class PostgresConnection : public Connection {
 
   absl::Status Connect();
   absl::Status ApplySettings();
-  Prepared& Look(const Query& query);
+  Prepared& Look(const Statement& statement);
   absl::Status Send(const Statement& statement);
-  absl::Status Prepare(const Query& query, Prepared& prepared);
+  absl::Status Prepare(Prepared& prepared);
   absl::StatusOr<std::vector<Result>> RunPipeline(std::span<const Statement> statements, Unit unit,
                                                   const Meanwhile& meanwhile);
   absl::StatusOr<std::vector<Result>> ReceiveAll();
@@ -73,6 +75,7 @@ class PostgresConnection : public Connection {
   const ConnectionRole role_;
   std::unique_ptr<PGconn, CloseConnection> connection_;  // null: not connected
   std::unordered_map<const Query*, Prepared> prepared_;
+  std::unordered_map<const Query*, Prepared> prepared_for_one_row_;
   std::vector<Expected> expected_;
 };
 

@@ -136,7 +136,7 @@ class SqliteConnection : public Connection {
     const auto found = prepared_.find(&query);
     if (found != prepared_.end()) return found->second;
     Prepared prepared;
-    prepared.statement = std::make_unique<SQLite::Statement>(*database_, ExpandQuery(dialect_, query));
+    prepared.statement = std::make_unique<SQLite::Statement>(*database_, ExpandQuery(dialect_, query, dialect_.rows));
     const std::size_t args = ParseColumns(query.args).size();
     const std::size_t rows = ParseColumns(query.rows).size();
     for (std::size_t n = 1; n <= args + rows; ++n) {

@@ -13,13 +13,13 @@ constexpr Query kExample = {
 };
 
 TEST(DialectTest, RowsAreArraysOnPostgres) {
-  EXPECT_EQ(ExpandQuery(PostgresDialect("dbos"), kExample),
+  EXPECT_EQ(ExpandQuery(PostgresDialect("dbos"), kExample, Dialect::Rows::kArrays),
             "SELECT $1, i.id FROM unnest(CAST($2 AS text[]), CAST($3 AS int4[])) AS i(id, step) "
             "JOIN \"dbos\".t AS s ON s.id = i.id WHERE x = '{}' FOR NO KEY UPDATE OF s");
 }
 
 TEST(DialectTest, RowsAreOneRowOfParametersOnSqlite) {
-  EXPECT_EQ(ExpandQuery(SqliteDialect(), kExample),
+  EXPECT_EQ(ExpandQuery(SqliteDialect(), kExample, Dialect::Rows::kOneByOne),
             "SELECT $1, i.id FROM (SELECT $2 AS id, $3 AS step) AS i JOIN t AS s ON s.id = i.id WHERE x = '{}' ");
 }
 
