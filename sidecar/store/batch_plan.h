@@ -25,11 +25,12 @@ struct Identity {
   std::string application_name;
 };
 
-// What the locking read saw, before this transaction wrote anything.
+// Who owns a workflow: what the locking read saw before this transaction wrote anything, or, for an execution that it
+// left out and that did not get its way, what was there afterwards. An owner that is gone never comes back, so both
+// give the same answer.
 struct FenceRow {
   WorkflowStatus status = WorkflowStatus::kUnknown;
   std::string owner_token;
-  std::string executor_id;
 };
 
 // The step that is stored now, whoever recorded it; without its value.

@@ -15,23 +15,37 @@ constexpr Query kFence = {
     .args = "",
     .rows = "workflow_id text",
     .sql = R"(
-SELECT s.workflow_uuid, s.status, s.owner_xid, s.executor_id
+SELECT s.workflow_uuid, s.status, s.owner_xid
 FROM {rows} JOIN {schema}workflow_status AS s ON s.workflow_uuid = i.workflow_id
 ORDER BY s.workflow_uuid {lock})",
 };
 
-std::set<std::string_view> ConcernedIds(const BatchView& view) {
-  std::set<std::string_view> ids;
+using Ids = std::set<std::string_view>;
+
+// Rows that a statement other than the steps' writes, or reads to decide what it writes.
+Ids IdsToLockFirst(const BatchView& view, const Ids& steps) {
+  Ids ids;
   for (const StartOp* op : view.starts) {
     if (op->parent) ids.insert(op->parent->execution.workflow_id);
     if (op->look_first) ids.insert(op->workflow_id);
   }
-  for (const StepOp* op : view.steps) ids.insert(op->execution.workflow_id);
-  for (const CompletionOp* op : view.completions) ids.insert(op->execution.workflow_id);
+  for (const CompletionOp* op : view.completions) {
+    if (!steps.contains(op->execution.workflow_id)) ids.insert(op->execution.workflow_id);
+  }
   for (const TakeOverOp* op : view.take_overs) ids.insert(op->execution.workflow_id);
   for (const HandBackOp* op : view.hand_backs) ids.insert(op->execution.workflow_id);
   for (const DeadLetterOp* op : view.dead_letters) ids.insert(op->execution.workflow_id);
   for (const AdoptOp* op : view.adoptions) ids.insert(op->execution.workflow_id);
+  return ids;
+}
+
+// Steps lock their rows themselves, which also covers a completion behind its step. If that is all, no fence is needed;
+// otherwise it takes every lock of the batch, so that there is one order.
+Ids ConcernedIds(const BatchView& view) {
+  Ids steps;
+  for (const StepOp* op : view.steps) steps.insert(op->execution.workflow_id);
+  Ids ids = IdsToLockFirst(view, steps);
+  if (!ids.empty()) ids.merge(steps);
   return ids;
 }
 
@@ -47,7 +61,7 @@ void PlanFence(const BatchView& view, BatchPlan& plan, BatchFacts& facts) {
   for (const std::string_view id : ConcernedIds(view)) statement.AddRow({id});
   plan.Add(std::move(statement), [&facts](const Result& rows) {
     for (std::size_t n = 0; n < rows.size(); ++n) {
-      facts.fence[rows[n].Text(0)] = {ParseWorkflowStatus(rows[n].View(1)), rows[n].Text(2), rows[n].Text(3)};
+      facts.fence[rows[n].Text(0)] = {ParseWorkflowStatus(rows[n].View(1)), rows[n].Text(2)};
     }
   });
 }

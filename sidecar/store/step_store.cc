@@ -7,9 +7,9 @@
 namespace dbos::sidecar {
 namespace {
 
-// The join on status and owner is the fence's second half: the locking read before it holds the row still. What is not
-// returned did not go in; then the stored row is read and its bytes decide (verdicts.cc). Equal times prove nothing:
-// two results of one step can have the same millisecond.
+// The fence of a step is in its own statement: the join on status and owner locks the row, in id order, and PostgreSQL
+// looks at both again after it had to wait. What is not returned did not go in; then the stored row is read and its
+// bytes decide (verdicts.cc). Equal times prove nothing: two results of one step can have the same millisecond.
 constexpr Query kInsertStep = {
     .name = "insert_step",
     .args = "application_name text",
@@ -23,6 +23,7 @@ SELECT i.workflow_id, i.step_id, i.new_name, i.value, i.failure, i.child_id, i.s
   {now_ms}
 FROM {rows} JOIN {schema}workflow_status AS s ON s.workflow_uuid = i.workflow_id
 WHERE {pending} AND s.owner_xid = i.owner_token
+ORDER BY s.workflow_uuid {lock}
 ON CONFLICT (workflow_uuid, function_id) DO NOTHING
 RETURNING workflow_uuid, function_id, function_name, completed_at_epoch_ms)",
 };

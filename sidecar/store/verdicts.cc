@@ -193,20 +193,32 @@ std::vector<std::string> DoubtfulWorkflows(const BatchView& view, const BatchFac
   for (const StartOp* op : view.starts) {
     if (!facts.starts.contains(op->workflow_id)) ids.push_back(op->workflow_id);
   }
+  for (const StepOp* op : view.steps) {
+    if (!Recorded(*op, facts) && !facts.fence.contains(op->execution.workflow_id)) {
+      ids.push_back(op->execution.workflow_id);
+    }
+  }
   for (const CompletionOp* op : view.completions) {
-    if (RefusalOf(facts, op->execution).reason == Reason::kWorkflowTerminal) ids.push_back(op->execution.workflow_id);
+    if (!facts.completed.contains(op->execution.workflow_id)) ids.push_back(op->execution.workflow_id);
   }
   return ids;
 }
 
+// Who owns the workflows that the fence left out.
+void AddOwners(const StoredWorkflows& workflows, BatchFacts& facts) {
+  for (const auto& [id, workflow] : workflows)
+    facts.fence.try_emplace(id, FenceRow{workflow.status, workflow.owner_token});
+}
+
 }  // namespace
 
-absl::Status JudgeBatch(Connection& connection, const BatchView& view, const BatchFacts& facts, BatchView& again) {
+absl::Status JudgeBatch(Connection& connection, const BatchView& view, BatchFacts& facts, BatchView& again) {
   ASSIGN_OR_RETURN(const StoredSteps steps, ReadSteps(connection, DoubtfulSteps(view, facts)));
   ASSIGN_OR_RETURN(std::vector<WorkflowRecord> records, ReadOutcomesOf(connection, DoubtfulWorkflows(view, facts)));
   StoredWorkflows workflows;
   for (WorkflowRecord& record : records) workflows[record.workflow_id] = std::move(record);
   JudgeStarts(view, facts, steps, workflows, again);
+  AddOwners(workflows, facts);
   JudgeSteps(view, facts, steps, again);
   for (CompletionOp* op : view.completions) JudgeCompletion(*op, facts, workflows);
   return absl::OkStatus();

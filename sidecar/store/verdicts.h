@@ -14,6 +14,6 @@ namespace dbos::sidecar {
 
 // Fills the verdicts of starts, steps and completions. `again` gets completions that were held back because their step
 // was recorded by an earlier try under another time: they are to be committed once more.
-absl::Status JudgeBatch(Connection& connection, const BatchView& view, const BatchFacts& facts, BatchView& again);
+absl::Status JudgeBatch(Connection& connection, const BatchView& view, BatchFacts& facts, BatchView& again);
 
 }  // namespace dbos::sidecar

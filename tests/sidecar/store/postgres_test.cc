@@ -181,7 +181,8 @@ std::vector<std::string> PlansOf(const Query& query, Connection& connection) {
     const auto plan = connection.RunScript(absl::StrCat("EXPLAIN EXECUTE ", query.name, suffix, "(", arguments, ")"));
     EXPECT_TRUE(plan.ok()) << query.name << suffix << ": " << plan.status();
     plans.emplace_back();
-    for (std::size_t n = 0; plan.ok() && n < plan->size(); ++n) absl::StrAppend(&plans.back(), (*plan)[n].Text(0), "\n");
+    for (std::size_t n = 0; plan.ok() && n < plan->size(); ++n)
+      absl::StrAppend(&plans.back(), (*plan)[n].Text(0), "\n");
   }
   return plans;
 }
