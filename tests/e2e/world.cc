@@ -5,6 +5,7 @@
 #include <fstream>
 #include <sstream>
 
+#include <libpq-fe.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -13,6 +14,18 @@
 
 namespace dbos::sidecar {
 namespace {
+
+// One part of the server's URL.
+std::string PartOf(const char* url, const std::string& keyword) {
+  PQconninfoOption* options = PQconninfoParse(url, nullptr);
+  DBOS_CHECK(options != nullptr);
+  std::string value;
+  for (const PQconninfoOption* option = options; option->keyword != nullptr; ++option) {
+    if (option->keyword == keyword && option->val != nullptr) value = option->val;
+  }
+  PQconninfoFree(options);
+  return value;
+}
 
 // The server's URL with another database: "postgresql://user@/postgres?host=..." names one before the '?'.
 std::string WithDatabase(const std::string& url, const std::string& database) {
@@ -51,6 +64,7 @@ World::World(DatabaseKind kind) {
 World::~World() {
   apps_.clear();
   sidecar_.reset();
+  proxy_.reset();
   const std::size_t query = std::min(database_url_.find('?'), database_url_.size());
   if (database_url_.starts_with("postgres")) {
     const std::size_t slash = database_url_.rfind('/', query);
@@ -60,20 +74,46 @@ World::~World() {
 }
 
 void World::StartSidecar(const std::string& fault, const std::vector<std::string>& flags) {
-  std::vector<std::string> command = {
-      DBOS_FAULTY_SIDECAR, "serve",      "--name",      "crash-test",  "--address",
-      address(),           "--database", database_url_, "--state-dir", directory_ + "/state"};
+  std::vector<std::string> command = {DBOS_FAULTY_SIDECAR,
+                                      "serve",
+                                      "--name",
+                                      "crash-test",
+                                      "--address",
+                                      address(),
+                                      "--database",
+                                      proxy_ == nullptr ? database_url_ : proxy_url(),
+                                      "--state-dir",
+                                      directory_ + "/state"};
   command.insert(command.end(), flags.begin(), flags.end());
   sidecar_ = std::make_unique<Process>(
       command, Process::Options{{{"DBOS_TEST_FAULT", fault}}, directory_ + "/sidecar.log", directory_});
 }
 
-std::size_t World::StartApp(const std::vector<std::string>& strike) {
+std::size_t World::StartApp(const std::vector<std::string>& strike, const std::string& stream_fault) {
   std::vector<std::string> command = {DBOS_LEDGER_APP, directory_ + "/ledger"};
   command.insert(command.end(), strike.begin(), strike.end());
   apps_.push_back(std::make_unique<Process>(
-      command, Process::Options{{{"DBOS_SIDECAR_ADDRESS", address()}}, directory_ + "/app.log", directory_}));
+      command, Process::Options{{{"DBOS_SIDECAR_ADDRESS", address()}, {"DBOS_TEST_STREAM_FAULT", stream_fault}},
+                                directory_ + "/app.log",
+                                directory_}));
   return apps_.size() - 1;
+}
+
+dbos::testing::PgProxy& World::PutProxyBetween() {
+  const char* server = std::getenv("DBOS_TEST_POSTGRES_URL");
+  const std::string host = PartOf(server, "host");
+  const std::string port = PartOf(server, "port").empty() ? "5432" : PartOf(server, "port");
+  auto proxy =
+      dbos::testing::PgProxy::Start({.upstream = host.starts_with("/") ? host + "/.s.PGSQL." + port : host + ":" + port,
+                                     .listen = directory_ + "/.s.PGSQL.5432"});
+  DBOS_CHECK(proxy.ok());
+  proxy_ = *std::move(proxy);
+  return *proxy_;
+}
+
+std::string World::proxy_url() const {
+  return "postgresql://" + PartOf(database_url_.c_str(), "user") + "@/" + PartOf(database_url_.c_str(), "dbname") +
+         "?host=" + directory_;
 }
 
 void World::Supervise(absl::Duration duration, absl::Duration pause) {
@@ -81,7 +121,9 @@ void World::Supervise(absl::Duration duration, absl::Duration pause) {
   do {
     if (!sidecar_->Running()) {
       ++restarts_;
-      StartSidecar();
+      const std::string fault = planned_faults_.empty() ? "" : planned_faults_.front();
+      if (!planned_faults_.empty()) planned_faults_.pop_front();
+      StartSidecar(fault);
     }
     for (std::size_t i = 0; i < apps_.size(); ++i) {
       if (apps_[i]->Running()) continue;
@@ -100,10 +142,22 @@ void World::Supervise(absl::Duration duration, absl::Duration pause) {
         continue;
       }
       const auto [since, fresh] = stopped_since_.try_emplace(process, SinceBoot());
-      if (SinceBoot() - since->second >= pause) process->Continue();
+      if (SinceBoot() - since->second < pause) continue;
+      process->Continue();
+      stopped_since_.erase(since);
+      ++continuations_;
     }
     Pause(absl::Milliseconds(5));
   } while (SinceBoot() < end);
+}
+
+bool World::Wrote(const std::string& log, const std::string& text, int times) const {
+  return Eventually(absl::Seconds(20), [&] {
+    std::ifstream file(directory_ + "/" + log);
+    int seen = 0;
+    for (std::string line; std::getline(file, line);) seen += line.find(text) == std::string::npos ? 0 : 1;
+    return seen >= times;
+  });
 }
 
 void World::ForgetAttachedProcesses() {

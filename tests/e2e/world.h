@@ -1,9 +1,10 @@
 // World: a database, a sidecar process, and application processes of one crash test, in a directory of their own.
 //
 // The sidecar is `faulty_sidecar`, the product with named points of failure (faulty_storage.h). Whoever dies is started
-// again, without its fault, by Supervise.
+// again by Supervise, without its fault unless PlanFaults says otherwise.
 #pragma once
 
+#include <deque>
 #include <map>
 #include <memory>
 #include <string>
@@ -12,6 +13,7 @@
 #include "absl/time/time.h"
 
 #include "tests/e2e/process.h"
+#include "tests/testing/proxy/pg_proxy.h"
 
 namespace dbos::sidecar {
 
@@ -29,30 +31,46 @@ class World {
   World& operator=(const World&) = delete;
 
   void StartSidecar(const std::string& fault = "", const std::vector<std::string>& flags = {});
-  // Index of the new process. `strike`: arguments of ledger_app.
-  std::size_t StartApp(const std::vector<std::string>& strike = {});
+  // The faults of the sidecars that Supervise starts, one each, in this order; after that none.
+  void PlanFaults(const std::vector<std::string>& faults) { planned_faults_.assign(faults.begin(), faults.end()); }
+  // Index of the new process. `strike`: arguments of ledger_app; `stream_fault`: see faulty_transport.h.
+  std::size_t StartApp(const std::vector<std::string>& strike = {}, const std::string& stream_fault = "");
+  // Sidecars started from now on reach the database through this proxy. PostgreSQL only.
+  dbos::testing::PgProxy& PutProxyBetween();
   // For `duration`: whoever has died is started again, whoever has stopped goes on after `pause`.
   void Supervise(absl::Duration duration, absl::Duration pause = absl::Milliseconds(300));
 
   Process& sidecar() { return *sidecar_; }
   Process& app(std::size_t index) { return *apps_[index]; }
   void ForgetAttachedProcesses();
+  // What Supervise had to do so far.
   int restarts() const { return restarts_; }
+  int continuations() const { return continuations_; }
+  // Waits until the sidecars, or the apps, have written `text` this often, all of them together.
+  bool SidecarsWrote(const std::string& text, int times = 1) const { return Wrote("sidecar.log", text, times); }
+  bool AppsWrote(const std::string& text, int times = 1) const { return Wrote("app.log", text, times); }
 
   // How often each "workflow step" was run, and with which numbers.
   std::map<std::string, std::vector<std::string>> Ledger() const;
   std::string address() const { return "unix:" + directory_ + "/s"; }
   std::string database_url() const { return database_url_; }
+  // Where PutProxyBetween's proxy is, or will be.
+  std::string proxy_url() const;
   std::string directory() const { return directory_; }
   std::string Logs() const;
 
  private:
+  bool Wrote(const std::string& log, const std::string& text, int times) const;
+
   std::string directory_;
   std::string database_url_;
+  std::unique_ptr<dbos::testing::PgProxy> proxy_;
   std::unique_ptr<Process> sidecar_;
+  std::deque<std::string> planned_faults_;
   std::vector<std::unique_ptr<Process>> apps_;
   std::map<const Process*, absl::Duration> stopped_since_;
   int restarts_ = 0;
+  int continuations_ = 0;
 };
 
 }  // namespace dbos::sidecar
