@@ -4,6 +4,8 @@
 //
 //   ledger_app LEDGER [kill|stop BEFORE|AFTER STEP]     the process strikes itself in the body of that step, once
 //
+// With DBOS_TEST_STREAM_FAULT it strikes itself while it reconnects: see faulty_transport.h.
+//
 // Workflow "ledger"(steps): `steps` steps one after another, then two at once, then a child "ledger_child", then one
 // more.
 #include <atomic>
@@ -16,6 +18,12 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
+
+#include "clients/cpp/src/app_runtime.h"
+#include "clients/cpp/src/channel.h"
+#include "clients/cpp/src/grpc_transport.h"
+#include "clients/cpp/src/unary_access.h"
+#include "tests/e2e/faulty_transport.h"
 
 namespace {
 
@@ -52,6 +60,21 @@ class Ledger {
   std::atomic<int> count_{0};
 };
 
+// The runtime that dbos::App makes for itself, with a transport of ours.
+std::shared_ptr<dbos::detail::AppRuntime> FaultyRuntime(const dbos::AppOptions& options, const std::string& faults) {
+  const auto channel = dbos::runtime::OpenChannel(dbos::runtime::ResolveAddress(options.sidecar_address));
+  auto transport = std::make_unique<dbos::testing::FaultyTransport>(
+      std::make_unique<dbos::runtime::GrpcTransport>(channel), dbos::testing::ParseStreamFaults(faults));
+  auto unary = std::make_shared<dbos::detail::UnaryAccess>(channel, options.request_timeout);
+  return std::make_shared<dbos::detail::AppRuntime>(options, std::move(transport), std::move(unary));
+}
+
+dbos::App MakeApp(const dbos::AppOptions& options) {
+  const char* faults = std::getenv("DBOS_TEST_STREAM_FAULT");
+  if (faults == nullptr || *faults == '\0') return dbos::App(options);
+  return dbos::App(FaultyRuntime(options, faults));
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -63,7 +86,7 @@ int main(int argc, char** argv) {
   if (argc == 5) strike = {std::string(argv[2]) == "kill" ? SIGKILL : SIGSTOP, argv[3], argv[4]};
   Ledger ledger(argv[1], strike);
 
-  dbos::App app({.name = "crash-test", .version = "crash-test-1"});
+  dbos::App app = MakeApp({.name = "crash-test", .version = "crash-test-1"});
   auto child = app.workflow("ledger_child", [&](dbos::Context& ctx) {
     return ctx.step("c0", [&] { return ledger.Run(ctx.workflow_id(), "c0"); });
   });
