@@ -71,8 +71,9 @@ void PgProxy::AcceptAll() {
   while (true) {
     absl::StatusOr<Descriptor> client = Accept(listener_);
     if (!client.ok()) return;
-    if (!accepting_) continue;
-    switchboard_.Add({.connections = 1});
+    const bool accepting = accepting_;
+    switchboard_.Add({.connections = accepting ? 1 : 0, .refused = accepting ? 0 : 1});
+    if (!accepting) continue;
     links_.emplace_back(*std::move(client), options_.upstream, switchboard_);
   }
 }

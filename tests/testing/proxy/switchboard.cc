@@ -75,6 +75,7 @@ std::optional<Fault> Switchboard::Decide(const ClientAction& action, const State
 void Switchboard::Add(const Counts& delta) {
   MutexLock lock(mu_);
   counts_.connections += delta.connections;
+  counts_.refused += delta.refused;
   counts_.syncs += delta.syncs;
   counts_.ready_for_query += delta.ready_for_query;
   counts_.flushes += delta.flushes;

@@ -41,6 +41,7 @@ struct FaultOrder {
 
 struct Counts {
   int64_t connections = 0;      // accepted
+  int64_t refused = 0;          // closed at once, because of SetAccepting
   int64_t syncs = 0;            // Sync and simple Query messages: round trips asked for
   int64_t ready_for_query = 0;  // answers to them: round trips done
   int64_t flushes = 0;          // Flush messages: a way to ask for an answer without Sync

@@ -1,0 +1,112 @@
+// The database is not there: when the sidecar starts, and while workflows run.
+#include <cstdlib>
+#include <string>
+
+#include <dbos/dbos.h>
+#include <gtest/gtest.h>
+
+#include "tests/e2e/health.h"
+#include "tests/e2e/ledger_checks.h"
+#include "tests/e2e/world.h"
+
+namespace dbos::sidecar {
+namespace {
+
+using dbos::testing::Accepting;
+using dbos::testing::PgProxy;
+
+constexpr absl::Duration kPatience = absl::Seconds(20);
+constexpr int kExitDatabase = 3;  // as `dbos-sidecar --help` lists them
+
+class DatabaseTest : public ::testing::Test {
+ protected:
+  void SetUp() override { ASSERT_NE(std::getenv("DBOS_TEST_POSTGRES_URL"), nullptr) << "run by tests/run"; }
+
+  bool Becomes(const std::string& service, Serving serving) {
+    return Eventually(kPatience, [&] { return AskHealth(world_.address(), service) == serving; });
+  }
+  // Waits until bodies run, so that an outage meets workflows in the middle.
+  void AwaitBodies() {
+    ASSERT_TRUE(Eventually(kPatience, [this] { return world_.Ledger().size() >= 10; })) << world_.Logs();
+  }
+
+  World world_{DatabaseKind::kPostgres};
+};
+
+TEST_F(DatabaseTest, ASidecarStartsWhenTheServerComesInTime) {
+  // First nobody listens at the address, then somebody who accepts nobody.
+  world_.StartSidecar("", {"--database", world_.proxy_url(), "--database-wait", "30"});
+  ASSERT_TRUE(world_.SidecarsWrote("the database is not there yet")) << world_.Logs();
+  PgProxy& proxy = world_.PutProxyBetween();
+  proxy.SetAccepting(Accepting::kNo);
+  ASSERT_TRUE(Eventually(kPatience, [&] { return proxy.counts().refused > 0; })) << world_.Logs();
+  EXPECT_EQ(AskHealth(world_.address(), ""), Serving::kNoAnswer) << "it serves before it has a database";
+  proxy.SetAccepting(Accepting::kYes);
+  world_.StartApp();
+  RunToTheEnd(world_);
+  EXPECT_EQ(world_.restarts(), 0) << world_.Logs();
+}
+
+TEST_F(DatabaseTest, ASidecarWhoseServerDoesNotComeEndsWithItsCodeAndTheFix) {
+  const absl::Duration began = SinceBoot();
+  world_.StartSidecar("", {"--database", world_.proxy_url(), "--database-wait", "1"});
+  EXPECT_EQ(world_.sidecar().Wait(kPatience), kExitDatabase) << world_.Logs();
+  EXPECT_LT(SinceBoot() - began, absl::Seconds(10));
+  EXPECT_TRUE(world_.SidecarsWrote("could not be reached for 1s")) << world_.Logs();
+  EXPECT_TRUE(world_.SidecarsWrote("start it, check --database, or wait longer with --database-wait"));
+}
+
+TEST_F(DatabaseTest, ASidecarThatWaitsForItsServerCanBeStopped) {
+  world_.StartSidecar("", {"--database", world_.proxy_url(), "--database-wait", "3600"});
+  ASSERT_TRUE(world_.SidecarsWrote("the database is not there yet")) << world_.Logs();
+  world_.sidecar().Terminate();
+  EXPECT_NE(world_.sidecar().Wait(kPatience), -1) << world_.Logs();
+}
+
+TEST_F(DatabaseTest, NothingIsLostWhileTheServerRefusesConnections) {
+  PgProxy& proxy = world_.PutProxyBetween();
+  world_.StartSidecar();
+  world_.StartApp();
+  Callers callers(world_, 20);
+  ASSERT_NO_FATAL_FAILURE(AwaitBodies());
+  proxy.SetAccepting(Accepting::kNo);
+  proxy.DropAll();
+  EXPECT_TRUE(Becomes("dbos.v1", Serving::kNo)) << world_.Logs();
+  EXPECT_EQ(AskHealth(world_.address(), ""), Serving::kYes);
+  EXPECT_EQ(AskHealth(world_.address(), "dbos.v1.StepService"), Serving::kYes);
+  dbos::Client client({.sidecar_address = world_.address(), .request_timeout = std::chrono::milliseconds(300)});
+  EXPECT_THROW(client.start<std::vector<std::string>>("ledger", {.workflow_id = "new"}, kSteps),
+               dbos::SidecarUnavailable);
+  EXPECT_FALSE(callers.ended());
+  proxy.SetAccepting(Accepting::kYes);
+  EXPECT_TRUE(Becomes("dbos.v1", Serving::kYes)) << world_.Logs();
+  callers.Finish();
+  callers.CheckRecords();
+  ExpectEachBodyRanOnce(world_);
+  EXPECT_EQ(world_.restarts(), 0) << world_.Logs();
+  EXPECT_TRUE(world_.SidecarsWrote("the database is not reachable"));
+  EXPECT_TRUE(world_.SidecarsWrote("the database is back")) << world_.Logs();
+}
+
+// No connection breaks, no answer comes. The processes keep their executions for longer than a ping may take.
+TEST_F(DatabaseTest, NothingIsAcknowledgedWhileTheServerStandsStill) {
+  PgProxy& proxy = world_.PutProxyBetween();
+  world_.StartSidecar("", {"--ping-timeout", "1"});
+  world_.StartApp();
+  Callers callers(world_, 20);
+  ASSERT_NO_FATAL_FAILURE(AwaitBodies());
+  proxy.Stall();
+  Pause(absl::Seconds(1));  // what was acknowledged before may still run
+  const auto before = world_.Ledger();
+  Pause(absl::Seconds(2));
+  EXPECT_EQ(world_.Ledger(), before) << "a body began whose predecessor cannot be recorded yet";
+  EXPECT_FALSE(callers.ended());
+  proxy.Resume();
+  callers.Finish();
+  callers.CheckRecords();
+  ExpectEachBodyRanOnce(world_);
+  EXPECT_EQ(world_.restarts(), 0) << world_.Logs();
+}
+
+}  // namespace
+}  // namespace dbos::sidecar
