@@ -149,10 +149,10 @@ TEST_P(CommitTest, ARecoveryIsOneAttempt) {
   world_.StartApp({"stop", "after", "s1"});
   Callers callers(world_, 1);
   ASSERT_NO_FATAL_FAILURE(StopInABody(world_.app(0)));
-  world_.app(0).Kill();
-  world_.sidecar().Kill();
-  ASSERT_NE(world_.app(0).Wait(kPatience), -1);
+  world_.sidecar().Kill();  // first: it must not see the process die
   ASSERT_NE(world_.sidecar().Wait(kPatience), -1);
+  world_.app(0).Kill();
+  ASSERT_NE(world_.app(0).Wait(kPatience), -1);
   Arm(kRecover);
   callers.Finish();
   callers.CheckRecords();
