@@ -1,5 +1,6 @@
 // The database is not there: when the sidecar starts, and while workflows run.
 #include <cstdlib>
+#include <set>
 #include <string>
 
 #include <dbos/dbos.h>
@@ -27,7 +28,20 @@ class DatabaseTest : public ::testing::Test {
   }
   // Waits until bodies run, so that an outage meets workflows in the middle.
   void AwaitBodies() {
-    ASSERT_TRUE(Eventually(kPatience, [this] { return world_.Ledger().size() >= 10; })) << world_.Logs();
+    ASSERT_TRUE(Eventually(kPatience, [this] { return world_.Ledger().size() >= 30; })) << world_.Logs();
+  }
+
+  // The body of a step began only after the step before it was committed.
+  void ExpectBodiesFollowRecords() {
+    const auto ledger = world_.Ledger();
+    const auto rows = world_.Query("SELECT workflow_uuid || ' ' || function_name FROM dbos.operation_outputs");
+    const std::set<std::string> recorded(rows.begin(), rows.end());
+    for (const auto& [key, runs] : ledger) {
+      const std::size_t step = key.find(" s");  // "w0 s2"; the steps behind these have other names
+      if (step == std::string::npos || key.back() == '0') continue;
+      const std::string before = key.substr(0, step + 2) + std::to_string(key.back() - '1');
+      EXPECT_TRUE(recorded.contains(before)) << key << " ran, and " << before << " is not recorded";
+    }
   }
 
   World world_{DatabaseKind::kPostgres};
@@ -97,6 +111,7 @@ TEST_F(DatabaseTest, NothingIsAcknowledgedWhileTheServerStandsStill) {
   ASSERT_NO_FATAL_FAILURE(AwaitBodies());
   proxy.Stall();
   Pause(absl::Seconds(1));  // what was acknowledged before may still run
+  ExpectBodiesFollowRecords();
   const auto before = world_.Ledger();
   Pause(absl::Seconds(2));
   EXPECT_EQ(world_.Ledger(), before) << "a body began whose predecessor cannot be recorded yet";

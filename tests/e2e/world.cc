@@ -164,6 +164,15 @@ void World::ForgetAttachedProcesses() {
   std::ofstream(directory_ + "/state/processes");
 }
 
+std::vector<std::string> World::Query(const std::string& sql) const {
+  const std::unique_ptr<PGconn, decltype(&PQfinish)> connection(PQconnectdb(database_url_.c_str()), &PQfinish);
+  const std::unique_ptr<PGresult, decltype(&PQclear)> result(PQexec(connection.get(), sql.c_str()), &PQclear);
+  DBOS_CHECK(PQresultStatus(result.get()) == PGRES_TUPLES_OK);
+  std::vector<std::string> values;
+  for (int row = 0; row < PQntuples(result.get()); ++row) values.emplace_back(PQgetvalue(result.get(), row, 0));
+  return values;
+}
+
 std::map<std::string, std::vector<std::string>> World::Ledger() const {
   std::map<std::string, std::vector<std::string>> runs;
   std::ifstream file(directory_ + "/ledger");

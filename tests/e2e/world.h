@@ -50,6 +50,8 @@ class World {
   bool SidecarsWrote(const std::string& text, int times = 1) const { return Wrote("sidecar.log", text, times); }
   bool AppsWrote(const std::string& text, int times = 1) const { return Wrote("app.log", text, times); }
 
+  // The first column of a query that asks PostgreSQL itself, whatever a proxy does.
+  std::vector<std::string> Query(const std::string& sql) const;
   // How often each "workflow step" was run, and with which numbers.
   std::map<std::string, std::vector<std::string>> Ledger() const;
   std::string address() const { return "unix:" + directory_ + "/s"; }
