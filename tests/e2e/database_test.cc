@@ -1,5 +1,6 @@
 // The database is not there: when the sidecar starts, and while workflows run.
 #include <cstdlib>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -14,6 +15,7 @@ namespace dbos::sidecar {
 namespace {
 
 using dbos::testing::Accepting;
+using dbos::testing::Fault;
 using dbos::testing::PgProxy;
 
 constexpr absl::Duration kPatience = absl::Seconds(20);
@@ -26,11 +28,12 @@ class DatabaseTest : public ::testing::Test {
   bool Becomes(const std::string& service, Serving serving) {
     return Eventually(kPatience, [&] { return AskHealth(world_.address(), service) == serving; });
   }
-  // Waits until bodies run, so that an outage meets workflows in the middle.
-  void AwaitBodies() {
-    ASSERT_TRUE(Eventually(kPatience, [this] { return world_.Ledger().size() >= 30; })) << world_.Logs();
+  // Workflows run, and the third commit of steps stands still on its way to the server.
+  void StandStillAtACommit(PgProxy& proxy) {
+    proxy.Arm({.fault = Fault::kStallBefore, .mentions = "SELECT i.workflow_id, i.step_id, i.new_name", .skip = 2});
+    callers_.emplace(world_, 20);
+    ASSERT_TRUE(proxy.WaitForFaults(1, kPatience)) << world_.Logs();
   }
-
   // The body of a step began only after the step before it was committed.
   void ExpectBodiesFollowRecords() {
     const auto ledger = world_.Ledger();
@@ -45,6 +48,7 @@ class DatabaseTest : public ::testing::Test {
   }
 
   World world_{DatabaseKind::kPostgres};
+  std::optional<Callers> callers_;
 };
 
 TEST_F(DatabaseTest, ASidecarStartsWhenTheServerComesInTime) {
@@ -81,8 +85,7 @@ TEST_F(DatabaseTest, NothingIsLostWhileTheServerRefusesConnections) {
   PgProxy& proxy = world_.PutProxyBetween();
   world_.StartSidecar();
   world_.StartApp();
-  Callers callers(world_, 20);
-  ASSERT_NO_FATAL_FAILURE(AwaitBodies());
+  ASSERT_NO_FATAL_FAILURE(StandStillAtACommit(proxy));
   proxy.SetAccepting(Accepting::kNo);
   proxy.DropAll();
   EXPECT_TRUE(Becomes("dbos.v1", Serving::kNo)) << world_.Logs();
@@ -91,11 +94,11 @@ TEST_F(DatabaseTest, NothingIsLostWhileTheServerRefusesConnections) {
   dbos::Client client({.sidecar_address = world_.address(), .request_timeout = std::chrono::milliseconds(300)});
   EXPECT_THROW(client.start<std::vector<std::string>>("ledger", {.workflow_id = "new"}, kSteps),
                dbos::SidecarUnavailable);
-  EXPECT_FALSE(callers.ended());
+  EXPECT_FALSE(callers_->ended());
   proxy.SetAccepting(Accepting::kYes);
   EXPECT_TRUE(Becomes("dbos.v1", Serving::kYes)) << world_.Logs();
-  callers.Finish();
-  callers.CheckRecords();
+  callers_->Finish();
+  callers_->CheckRecords();
   ExpectEachBodyRanOnce(world_);
   EXPECT_EQ(world_.restarts(), 0) << world_.Logs();
   EXPECT_TRUE(world_.SidecarsWrote("the database is not reachable"));
@@ -107,18 +110,17 @@ TEST_F(DatabaseTest, NothingIsAcknowledgedWhileTheServerStandsStill) {
   PgProxy& proxy = world_.PutProxyBetween();
   world_.StartSidecar("", {"--ping-timeout", "1"});
   world_.StartApp();
-  Callers callers(world_, 20);
-  ASSERT_NO_FATAL_FAILURE(AwaitBodies());
+  ASSERT_NO_FATAL_FAILURE(StandStillAtACommit(proxy));
   proxy.Stall();
   Pause(absl::Seconds(1));  // what was acknowledged before may still run
   ExpectBodiesFollowRecords();
   const auto before = world_.Ledger();
   Pause(absl::Seconds(2));
   EXPECT_EQ(world_.Ledger(), before) << "a body began whose predecessor cannot be recorded yet";
-  EXPECT_FALSE(callers.ended());
+  EXPECT_FALSE(callers_->ended());
   proxy.Resume();
-  callers.Finish();
-  callers.CheckRecords();
+  callers_->Finish();
+  callers_->CheckRecords();
   ExpectEachBodyRanOnce(world_);
   EXPECT_EQ(world_.restarts(), 0) << world_.Logs();
 }

@@ -2,6 +2,8 @@
 // the app dies, pauses, or oversleeps its time.
 //
 //   sidecar away -> sidecar back -> Hello -> adoption commits -> Welcome -> resend
+#include <algorithm>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <vector>
