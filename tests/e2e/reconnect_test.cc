@@ -4,6 +4,7 @@
 //   sidecar away -> sidecar back -> Hello -> adoption commits -> Welcome -> resend
 #include <algorithm>
 #include <optional>
+#include <ostream>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -95,6 +96,9 @@ struct Moment {
   std::string app_fault;
   std::string sidecar_fault;
 };
+void PrintTo(const Moment& moment, std::ostream* out) {
+  *out << moment.name;
+}
 const std::vector<Moment> kMoments = {{"hello_not_sent", "stop:hello:2", ""},
                                       {"hello_received", "", "before:adopt:1:stop"},
                                       {"adoption_committed", "", "after:adopt:1:stop"},
