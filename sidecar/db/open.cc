@@ -28,8 +28,8 @@ absl::StatusOr<Database> OpenSqlite(const std::string& url) {
   return database;
 }
 
-absl::StatusOr<Database> OpenPostgres(const std::string& url, const Dialect& dialect) {
-  ASSIGN_OR_RETURN(const PostgresParameters parameters, ParsePostgresUrl(url));
+absl::StatusOr<Database> OpenPostgres(const std::string& url, const Dialect& dialect, absl::Duration connect_timeout) {
+  ASSIGN_OR_RETURN(const PostgresParameters parameters, ParsePostgresUrl(url, connect_timeout));
   Database database;
   database.dialect = dialect;
   database.connect = [parameters, dialect](ConnectionRole role) {
@@ -41,15 +41,16 @@ absl::StatusOr<Database> OpenPostgres(const std::string& url, const Dialect& dia
 
 }  // namespace
 
-absl::StatusOr<Database> OpenDatabase(const std::string& url, const std::string& schema) {
+absl::StatusOr<Database> OpenDatabase(const std::string& url, const std::string& schema,
+                                      absl::Duration connect_timeout) {
   if (absl::StartsWith(url, kSqliteScheme)) return OpenSqlite(url);
   if (schema.empty()) return absl::InvalidArgumentError("the system schema has no name; the default is \"dbos\"");
   if (absl::StartsWith(url, kCockroachScheme)) {
     return OpenPostgres(absl::StrCat("postgresql://", url.substr(sizeof(kCockroachScheme) - 1)),
-                        CockroachDialect(schema));
+                        CockroachDialect(schema), connect_timeout);
   }
   if (absl::StartsWith(url, "postgresql://") || absl::StartsWith(url, "postgres://")) {
-    return OpenPostgres(url, PostgresDialect(schema));
+    return OpenPostgres(url, PostgresDialect(schema), connect_timeout);
   }
   return absl::InvalidArgumentError(
       "the database URL must begin with postgresql://, postgres://, cockroachdb:// or sqlite:///");

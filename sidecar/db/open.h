@@ -10,6 +10,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 
 #include "sidecar/db/connection.h"
 #include "sidecar/db/dialect.h"
@@ -23,7 +24,11 @@ struct Database {
   std::function<absl::Status()> create_if_missing;  // the database itself, as far as this role may
 };
 
+inline constexpr absl::Duration kConnectTimeout = absl::Seconds(10);
+
 // Opens nothing. InvalidArgument: the URL is not understood; the message names the forms, never the URL's password.
-absl::StatusOr<Database> OpenDatabase(const std::string& url, const std::string& schema);
+// `connect_timeout`: how long one connection may take to open, in whole seconds, unless the URL says so itself.
+absl::StatusOr<Database> OpenDatabase(const std::string& url, const std::string& schema,
+                                      absl::Duration connect_timeout = kConnectTimeout);
 
 }  // namespace dbos::sidecar

@@ -17,11 +17,19 @@ namespace {
 
 constexpr absl::Duration kFirstPause = absl::Milliseconds(250);
 constexpr absl::Duration kLongestPause = absl::Seconds(5);
+constexpr absl::Duration kShortestConnectTimeout = absl::Seconds(2);  // libpq takes one second for two
 
 absl::Status Unreachable(const Config& config, const absl::Status& last) {
   return absl::UnavailableError("the database " + DescribeDatabase(config.system_database_url) +
                                 " could not be reached for " + absl::FormatDuration(config.database_wait) + " (" +
                                 Message(last) + "): start it, check --database, or wait longer with --database-wait");
+}
+
+absl::StatusOr<int> MigrateDatabase(const Config& config, absl::Duration within) {
+  // Two connections, one after the other, when the first does not open: the database may have to be created.
+  const absl::Duration each = std::clamp(within / 2, kShortestConnectTimeout, kConnectTimeout);
+  ASSIGN_OR_RETURN(const Database database, OpenDatabase(config.system_database_url, config.schema, each));
+  return Migrate(database);
 }
 
 }  // namespace
@@ -44,16 +52,11 @@ absl::StatusOr<std::unique_ptr<FileLock>> LockDatabase(const Config& config) {
   return FileLock::Take(database.sqlite_path + ".lock", "the SQLite database " + database.sqlite_path);
 }
 
-absl::StatusOr<int> MigrateDatabase(const Config& config) {
-  ASSIGN_OR_RETURN(const Database database, OpenDatabase(config.system_database_url, config.schema));
-  return Migrate(database);
-}
-
 absl::StatusOr<int> AwaitDatabase(const Config& config, Signals& signals) {
   const absl::Time give_up = absl::Now() + config.database_wait;
   absl::Duration pause = kFirstPause;
   while (true) {
-    absl::StatusOr<int> version = MigrateDatabase(config);
+    absl::StatusOr<int> version = MigrateDatabase(config, give_up - absl::Now());
     if (version.ok() || !absl::IsUnavailable(version.status())) return version;
     if (absl::Now() + pause > give_up) return Unreachable(config, version.status());
     Log(LogLevel::kWarning, "the database is not there yet, trying again",

@@ -22,11 +22,8 @@ std::string DescribeDatabase(const std::string& url);
 // A SQLite file has one writing process: "<file>.lock". Null for databases that serve many.
 absl::StatusOr<std::unique_ptr<FileLock>> LockDatabase(const Config& config);
 
-// Creates or migrates the schema; the version it has afterwards. One try.
-absl::StatusOr<int> MigrateDatabase(const Config& config);
-
-// The same, again and again for `config.database_wait` while the database cannot be reached. A signal to stop ends the
-// wait with Cancelled.
+// Creates or migrates the schema; the version it has afterwards. Tries again and again for `config.database_wait` while
+// the database cannot be reached. A signal to stop ends the wait with Cancelled.
 absl::StatusOr<int> AwaitDatabase(const Config& config, Signals& signals);
 
 absl::StatusOr<StorageFactory> OpenSystemStorage(const Config& config, const std::string& executor_id);

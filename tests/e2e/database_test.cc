@@ -74,6 +74,14 @@ TEST_F(DatabaseTest, ASidecarWhoseServerDoesNotComeEndsWithItsCodeAndTheFix) {
   EXPECT_TRUE(world_.SidecarsWrote("start it, check --database, or wait longer with --database-wait"));
 }
 
+TEST_F(DatabaseTest, AServerThatAcceptsAndSaysNothingDoesNotOutlastTheWait) {
+  world_.PutProxyBetween().Stall();
+  const absl::Duration began = SinceBoot();
+  world_.StartSidecar("", {"--database-wait", "1"});
+  EXPECT_EQ(world_.sidecar().Wait(kPatience), kExitDatabase) << world_.Logs();
+  EXPECT_LT(SinceBoot() - began, absl::Seconds(10));  // libpq's shortest wait is two seconds, and there are two
+}
+
 TEST_F(DatabaseTest, ASidecarThatWaitsForItsServerCanBeStopped) {
   world_.StartSidecar("", {"--database", world_.proxy_url(), "--database-wait", "3600"});
   ASSERT_TRUE(world_.SidecarsWrote("the database is not there yet")) << world_.Logs();

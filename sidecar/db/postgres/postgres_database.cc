@@ -18,13 +18,9 @@ constexpr Query kDatabaseExists = {
 };
 
 // A dead peer is noticed within half a minute, whichever side of a call it dies on.
-constexpr std::pair<const char*, const char*> kDefaults[] = {{"connect_timeout", "10"},
-                                                             {"keepalives", "1"},
-                                                             {"keepalives_idle", "10"},
-                                                             {"keepalives_interval", "5"},
-                                                             {"keepalives_count", "3"},
-                                                             {"tcp_user_timeout", "25000"},
-                                                             {"application_name", "dbos_transact"}};
+constexpr std::pair<const char*, const char*> kDefaults[] = {
+    {"keepalives", "1"},       {"keepalives_idle", "10"},     {"keepalives_interval", "5"},
+    {"keepalives_count", "3"}, {"tcp_user_timeout", "25000"}, {"application_name", "dbos_transact"}};
 
 }  // namespace
 
@@ -44,7 +40,7 @@ void PostgresParameters::Set(const std::string& keyword, const std::string& valu
   values.emplace_back(keyword, value);
 }
 
-absl::StatusOr<PostgresParameters> ParsePostgresUrl(const std::string& url) {
+absl::StatusOr<PostgresParameters> ParsePostgresUrl(const std::string& url, absl::Duration connect_timeout) {
   char* error = nullptr;
   PQconninfoOption* options = PQconninfoParse(url.c_str(), &error);
   if (options == nullptr) {
@@ -59,6 +55,9 @@ absl::StatusOr<PostgresParameters> ParsePostgresUrl(const std::string& url) {
     if (option->val != nullptr) parameters.Set(option->keyword, option->val);
   }
   PQconninfoFree(options);
+  if (parameters.Get("connect_timeout").empty()) {
+    parameters.Set("connect_timeout", absl::StrCat(absl::ToInt64Seconds(connect_timeout)));
+  }
   for (const auto& [keyword, value] : kDefaults) {
     if (parameters.Get(keyword).empty()) parameters.Set(keyword, value);
   }

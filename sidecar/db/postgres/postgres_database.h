@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 
 #include "sidecar/db/connection.h"
 #include "sidecar/db/dialect.h"
@@ -22,7 +23,7 @@ struct PostgresParameters {
   void Set(const std::string& keyword, const std::string& value);
 };
 
-absl::StatusOr<PostgresParameters> ParsePostgresUrl(const std::string& url);
+absl::StatusOr<PostgresParameters> ParsePostgresUrl(const std::string& url, absl::Duration connect_timeout);
 
 // Connects lazily.
 std::unique_ptr<Connection> OpenPostgresConnection(const PostgresParameters& parameters, const Dialect& dialect,
