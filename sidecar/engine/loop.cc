@@ -68,7 +68,7 @@ class EngineLoop::Threads {
   void WriterMain();
   void KeeperMain();
   void Stop();
-  void Round();                                 // events and time into the engine; reads and answers out
+  void Round();  // events and time into the engine; reads and answers out
   Batch TakeBatch();
   void Commit(Storage& storage, Batch& batch);  // until it succeeds or we stop
   void Answer();                                // the verdicts of `committed_`, if there is one

@@ -124,11 +124,12 @@ void StoreTest::LoseStepsNamed(const std::string& name) {
   const std::string table = database_->Table("operation_outputs");
   const std::string when = absl::StrCat(" WHEN (NEW.function_name = '", name, "') ");
   if (GetParam() == DatabaseKind::kSqlite) {
-    database_->Run(absl::StrCat("CREATE TRIGGER lose BEFORE INSERT ON ", table, when, "BEGIN SELECT RAISE(IGNORE); END"));
+    database_->Run(
+        absl::StrCat("CREATE TRIGGER lose BEFORE INSERT ON ", table, when, "BEGIN SELECT RAISE(IGNORE); END"));
   } else {
     database_->Run("CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'");
-    database_->Run(absl::StrCat("CREATE TRIGGER lose BEFORE INSERT ON ", table, " FOR EACH ROW", when,
-                                "EXECUTE FUNCTION lose()"));
+    database_->Run(
+        absl::StrCat("CREATE TRIGGER lose BEFORE INSERT ON ", table, " FOR EACH ROW", when, "EXECUTE FUNCTION lose()"));
   }
 }
 
