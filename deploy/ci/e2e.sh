@@ -1,6 +1,6 @@
 #!/bin/bash
 # Real processes: killed, paused, cut off from their database, beside the official SDKs.
 source "$(dirname "${BASH_SOURCE[0]}")/stage.sh"
-build dev
-run_tests e2e dev -L '^e2e$'
+build release
+run_tests e2e release -L '^e2e$'
 finish

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Everything that runs inside one process, and the conformance suite over every database and both doors.
 source "$(dirname "${BASH_SOURCE[0]}")/stage.sh"
-build dev
-run_tests unit dev -LE '^(conformance|e2e|package|benchmarks)$'
-run_tests conformance dev -L '^conformance$'
+build release
+run_tests unit release -LE '^(conformance|e2e|package|benchmarks)$'
+run_tests conformance release -L '^conformance$'
 finish
