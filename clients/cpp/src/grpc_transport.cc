@@ -5,106 +5,134 @@
 #include "grpcpp/client_context.h"
 #include "grpcpp/generic/generic_stub.h"
 #include "grpcpp/support/byte_buffer.h"
-#include "grpcpp/support/client_callback.h"
 #include "grpcpp/support/proto_buffer_reader.h"
 
 namespace dbos::runtime {
 
-// One stream. Keeps itself alive until OnDone, the last call gRPC makes on it.
-class GrpcTransport::Stream final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>,
-                                    public std::enable_shared_from_this<Stream> {
+// One stream. Every call on it posts one event to the queue, which names the method to tell. Keeps itself alive until
+// the last of these events.
+class GrpcTransport::Stream final : public std::enable_shared_from_this<Stream> {
  public:
-  Stream(const std::shared_ptr<grpc::Channel>& channel, TransportEvents* events) : stub_(channel), events_(events) {}
+  // What the queue hands back.
+  struct Event {
+    Stream* stream;
+    void (Stream::*tell)(bool ok);
+  };
 
-  void Open() {
-    self_ = shared_from_this();
+  Stream(const std::shared_ptr<grpc::Channel>& channel, grpc::CompletionQueue& queue, TransportEvents* events)
+      : stub_(channel), events_(events) {
     context_.set_wait_for_ready(true);
-    stub_.PrepareBidiStreamingCall(&context_, "/dbos.v1.StepService/Session", grpc::StubOptions(), this);
-    AddHold();  // for writes, which come from threads outside of the callbacks
-    StartRead(&incoming_);
-    StartCall();
+    context_.set_initial_metadata_corked(true);  // it leaves with the first write, which may then follow at once
+    call_ = stub_.PrepareCall(&context_, "/dbos.v1.StepService/Session", &queue);
   }
 
-  void Write(std::string message) {
-    if (!Enter()) return;
+  void Open() {
+    const MutexLock lock(mu_);
+    self_ = shared_from_this();
+    call_->StartCall(nullptr);  // corked: no event comes of it
+    Read();
+  }
+
+  void Write(const std::string& message) {
+    const MutexLock lock(mu_);
+    if (closing_) return;
     grpc::Slice slice(message);
-    outgoing_ = grpc::ByteBuffer(&slice, 1);
-    StartWrite(&outgoing_);
-    Leave();
+    writing_ = true;
+    Expect();
+    call_->Write(grpc::ByteBuffer(&slice, 1), &written_);
   }
 
   void Finish() {
-    if (!Enter()) return;
-    StartWritesDone();
-    Leave();
+    const MutexLock lock(mu_);
+    last_written_ = true;
+    if (!writing_) EndWriting();
   }
 
   void Cancel() { context_.TryCancel(); }
 
- private:
-  void OnReadDone(bool ok) override {
-    if (!ok) return Close();
-    if (!Parse()) return Cancel();
-    events_->OnMessage(event_);
-    StartRead(&incoming_);
+  // Tells of one event; the stream may be gone afterwards.
+  static void Deliver(const Event& event, bool ok) {
+    Stream& stream = *event.stream;
+    (stream.*event.tell)(ok);
+    std::shared_ptr<Stream> last;
+    const MutexLock lock(stream.mu_);
+    if (--stream.expected_ == 0) last = std::move(stream.self_);
   }
-  void OnWriteDone(bool ok) override {
+
+ private:
+  void OnEndedWriting(bool /*ok*/) {}
+  void OnWritten(bool ok) {
+    {
+      const MutexLock lock(mu_);
+      writing_ = false;
+      if (last_written_) return EndWriting();
+    }
     if (ok) events_->OnWritten();
   }
-  void OnDone(const grpc::Status& status) override {
-    const std::shared_ptr<Stream> self = std::move(self_);
-    events_->OnClosed(status.error_message());
-  }
-
-  // Brackets a call on the stream from outside of the callbacks: the hold stays until it is over.
-  bool Enter() {
+  void OnRead(bool ok) {
+    const bool readable = ok && Parse();
+    if (readable) events_->OnMessage(event_);
+    if (ok && !readable) Cancel();
     const MutexLock lock(mu_);
-    if (closing_) return false;
-    ++outside_calls_;
-    return true;
+    if (readable) return Read();
+    closing_ = true;
+    Expect();
+    call_->Finish(&status_, &finished_);
   }
-  void Leave() {
-    bool last = false;
-    {
-      const MutexLock lock(mu_);
-      last = --outside_calls_ == 0 && closing_;
-    }
-    if (last) RemoveHold();
-  }
+  void OnFinished(bool /*ok*/) { events_->OnClosed(status_.error_message()); }
 
-  void Close() {
-    {
-      const MutexLock lock(mu_);
-      if (closing_) return;
-      closing_ = true;
-      if (outside_calls_ > 0) return;  // Leave removes the hold
-    }
-    RemoveHold();
+  void Read() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    Expect();
+    call_->Read(&incoming_, &read_);
   }
-
+  void EndWriting() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    if (closing_) return;
+    Expect();
+    call_->WritesDone(&ended_writing_);
+  }
+  void Expect() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { ++expected_; }
   bool Parse() {
     grpc::ProtoBufferReader reader(&incoming_);
     return event_.ParseFromZeroCopyStream(&reader);
   }
 
-  grpc::TemplatedGenericStub<grpc::ByteBuffer, grpc::ByteBuffer> stub_;
+  grpc::GenericStub stub_;
   TransportEvents* const events_;
   grpc::ClientContext context_;
+  std::unique_ptr<grpc::GenericClientAsyncReaderWriter> call_;
+  Event read_{this, &Stream::OnRead};
+  Event written_{this, &Stream::OnWritten};
+  Event ended_writing_{this, &Stream::OnEndedWriting};
+  Event finished_{this, &Stream::OnFinished};
   grpc::ByteBuffer incoming_;
-  grpc::ByteBuffer outgoing_;
   v1::SessionEvent event_;
-  std::shared_ptr<Stream> self_;
-  Mutex mu_;
+  grpc::Status status_;
+
+  Mutex mu_;  // calls on `call_` come from any thread until it closes
   bool closing_ ABSL_GUARDED_BY(mu_) = false;
-  int outside_calls_ ABSL_GUARDED_BY(mu_) = 0;
+  bool writing_ ABSL_GUARDED_BY(mu_) = false;
+  bool last_written_ ABSL_GUARDED_BY(mu_) = false;  // Finish was called
+  int expected_ ABSL_GUARDED_BY(mu_) = 0;
+  std::shared_ptr<Stream> self_ ABSL_GUARDED_BY(mu_);
 };
 
-GrpcTransport::GrpcTransport(std::shared_ptr<grpc::Channel> channel) : channel_(std::move(channel)) {
+GrpcTransport::GrpcTransport(std::shared_ptr<grpc::Channel> channel)
+    : channel_(std::move(channel)), thread_([this] { Run(); }) {
 }
-GrpcTransport::~GrpcTransport() = default;
+
+GrpcTransport::~GrpcTransport() {
+  queue_.Shutdown();
+  thread_.join();
+}
+
+void GrpcTransport::Run() {
+  void* tag = nullptr;
+  bool ok = false;
+  while (queue_.Next(&tag, &ok)) Stream::Deliver(*static_cast<Stream::Event*>(tag), ok);
+}
 
 void GrpcTransport::Open(TransportEvents* events) {
-  auto stream = std::make_shared<Stream>(channel_, events);
+  auto stream = std::make_shared<Stream>(channel_, queue_, events);
   {
     const MutexLock lock(mu_);
     stream_ = stream;
@@ -113,7 +141,7 @@ void GrpcTransport::Open(TransportEvents* events) {
 }
 
 void GrpcTransport::Write(std::string message) {
-  if (const auto stream = Current()) stream->Write(std::move(message));
+  if (const auto stream = Current()) stream->Write(message);
 }
 
 void GrpcTransport::Finish() {

@@ -1,10 +1,15 @@
-// GrpcTransport: the Session stream over gRPC's callback API.
+// GrpcTransport: the Session stream over gRPC, with one thread of our own.
+//
+// The thread waits on a completion queue. gRPC's callback threads are at least two, and each event that one of them
+// takes wakes another one to stand watch; a thread that waits alone spares that wake-up for each message.
 #pragma once
 
 #include <memory>
 #include <string>
+#include <thread>
 
 #include "grpcpp/channel.h"
+#include "grpcpp/completion_queue.h"
 
 #include "mutex.h"
 #include "transport.h"
@@ -14,6 +19,7 @@ namespace dbos::runtime {
 class GrpcTransport final : public Transport {
  public:
   explicit GrpcTransport(std::shared_ptr<grpc::Channel> channel);
+  // Not while a stream is open: OnClosed must have come.
   ~GrpcTransport() override;
 
   void Open(TransportEvents* events) override;
@@ -24,10 +30,13 @@ class GrpcTransport final : public Transport {
  private:
   class Stream;
   std::shared_ptr<Stream> Current();
+  void Run();
 
   const std::shared_ptr<grpc::Channel> channel_;
+  grpc::CompletionQueue queue_;
   Mutex mu_;
   std::shared_ptr<Stream> stream_ ABSL_GUARDED_BY(mu_);
+  std::thread thread_;  // last: it uses the queue
 };
 
 }  // namespace dbos::runtime
