@@ -24,6 +24,9 @@ struct Runner {
   void operator()(CompleteCall& call) const {
     engine.CompleteWorkflow(session, sink, call.seq, std::move(call.request));
   }
+  void operator()(RefusedCall& call) const {
+    engine.RefuseExecution(session, std::move(call.execution), std::move(call.why));
+  }
   void operator()(StartCall& call) const { engine.StartWorkflow(session, sink, call.seq, std::move(call.request)); }
   void operator()(AwaitCall& call) const { engine.AwaitWorkflow(session, sink, call.seq, std::move(call.request)); }
   void operator()(ReleaseCall& call) const {

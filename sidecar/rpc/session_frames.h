@@ -22,6 +22,10 @@ struct CompleteCall {
   std::uint64_t seq = 0;
   CompleteRequest request;
 };
+struct RefusedCall {
+  ExecutionRef execution;
+  Error why;
+};
 struct StartCall {
   std::uint64_t seq = 0;
   StartRequest request;
@@ -41,8 +45,8 @@ struct CreditCall {
 };
 struct DrainCall {};
 
-using EngineCall =
-    std::variant<RecordStepCall, CompleteCall, StartCall, AwaitCall, ReleaseCall, RegisterCall, CreditCall, DrainCall>;
+using EngineCall = std::variant<RecordStepCall, CompleteCall, RefusedCall, StartCall, AwaitCall, ReleaseCall,
+                                RegisterCall, CreditCall, DrainCall>;
 
 // Runs the calls in order for one session, with its sink for the answers.
 void Run(std::vector<EngineCall> calls, SessionId session, const std::shared_ptr<SessionSink>& sink, Engine& engine);

@@ -218,7 +218,7 @@ void SessionStream::RecordStep(v1::RecordStepFrame& frame) {
 }
 
 void SessionStream::Complete(v1::CompleteFrame& frame) {
-  if (!Admit(frame.seq(), Check(frame))) return;
+  if (!Admit(frame.seq(), Check(frame), frame.mutable_execution())) return;
   CompleteRequest request{TakeExecution(*frame.mutable_execution()), TakeOutcome(*frame.mutable_outcome())};
   const std::size_t bytes = request.outcome.payload.data.size();
   Queue(CompleteCall{frame.seq(), std::move(request)}, bytes);
@@ -232,7 +232,7 @@ void SessionStream::Start(v1::StartFrame& frame) {
 }
 
 void SessionStream::Await(v1::AwaitFrame& frame) {
-  if (!Admit(frame.seq(), Check(frame))) return;
+  if (!Admit(frame.seq(), Check(frame), frame.mutable_execution())) return;
   inflight_.fetch_sub(1);
   {
     MutexLock lock(awaits_mu_);

@@ -76,8 +76,8 @@ class SessionStream final : public grpc::ServerBidiReactor<v1::SessionRequest, v
   void Release(v1::ReleaseFrame& frame);
   void Register(v1::Registrations& registrations);
 
-  // Admission of an operation; false after it has been refused.
-  bool Admit(std::uint64_t seq, const Error& fault);
+  // Admission of an operation; false after it has been refused. The engine then refuses what follows of `execution`.
+  bool Admit(std::uint64_t seq, Error fault, v1::ExecutionRef* execution = nullptr);
   void RefuseFrame(std::uint64_t seq, const Error& error);
   void Answered(std::uint64_t seq);
 

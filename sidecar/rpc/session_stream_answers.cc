@@ -1,4 +1,5 @@
 // The writing half of SessionStream: the engine's answers as frames of the outbox.
+#include <algorithm>
 #include <utility>
 
 #include "sidecar/rpc/convert.h"
@@ -40,15 +41,16 @@ void SessionStream::Append(std::size_t bytes, Fill fill) {
 }
 
 // ---------------------------------------------------------------- admission
-bool SessionStream::Admit(std::uint64_t seq, const Error& fault) {
+bool SessionStream::Admit(std::uint64_t seq, Error fault, v1::ExecutionRef* execution) {
   if (seq <= last_seq_) {
-    RefuseFrame(seq, {Reason::kInvalidRequest, "seq " + std::to_string(seq) + " does not grow: the last one was " +
-                                                   std::to_string(last_seq_) + "; count up from 1 in each stream"});
-    return false;
+    fault = {Reason::kInvalidRequest, "seq " + std::to_string(seq) + " does not grow: the last one was " +
+                                          std::to_string(last_seq_) + "; count up from 1 in each stream"};
   }
-  last_seq_ = seq;
+  last_seq_ = std::max(last_seq_, seq);
   if (!fault.ok()) {
     RefuseFrame(seq, fault);
+    const bool named = execution != nullptr && Check(*execution).ok();
+    if (named) Queue(RefusedCall{TakeExecution(*execution), std::move(fault)}, 0);
     return false;
   }
   if (inflight_.fetch_add(1) < kInflightOperationsMax) return true;

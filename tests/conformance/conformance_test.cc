@@ -1,97 +1,9 @@
 // What a process that runs workflows may rely on: every scenario on each database and through both doors, with bare
 // generated stubs against a real sidecar process.
-#include <tuple>
-
-#include <grpcpp/create_channel.h>
-#include <gtest/gtest.h>
-
-#include "tests/conformance/session_door.h"
-#include "tests/e2e/world.h"
+#include "tests/conformance/conformance_fixture.h"
 
 namespace dbos::sidecar {
 namespace {
-
-using ::testing::Combine;
-using ::testing::Values;
-using ::testing::ValuesIn;
-
-grpc::ChannelArguments Quick() {
-  grpc::ChannelArguments arguments;
-  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 50);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 50);
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 200);
-  arguments.SetMaxReceiveMessageSize(16 << 20);
-  arguments.SetMaxSendMessageSize(16 << 20);
-  // Each test its own connection: channels to one address are shared otherwise.
-  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  return arguments;
-}
-
-class ConformanceTest : public ::testing::TestWithParam<std::tuple<DatabaseKind, DoorKind>> {
- protected:
-  ConformanceTest() {
-    world.StartSidecar("", {"--name", "conformance", "--ping-timeout", "2"});
-    channel = grpc::CreateCustomChannel(world.address(), grpc::InsecureChannelCredentials(), Quick());
-    EXPECT_TRUE(channel->WaitForConnected(std::chrono::system_clock::now() + std::chrono::seconds(20))) << world.Logs();
-    workflows = v1::WorkflowService::NewStub(channel);
-  }
-
-  std::unique_ptr<Door> Open() const { return OpenDoor(std::get<1>(GetParam()), channel); }
-
-  v1::Execution Begin(Door& door, const std::string& id) {
-    v1::StartWorkflowResponse response;
-    const Answer answer = door.Start(StartOf(id), &response);
-    EXPECT_TRUE(answer.ok()) << answer.reason << " " << answer.message;
-    auto execution = door.Next();
-    EXPECT_TRUE(execution.has_value()) << world.Logs();
-    return execution.value_or(v1::Execution());
-  }
-
-  v1::AwaitWorkflowResponse Await(const std::string& id, std::int64_t timeout_ms = 10'000) const {
-    v1::AwaitWorkflowRequest request;
-    request.set_workflow_id(id);
-    request.set_timeout_ms(timeout_ms);
-    v1::AwaitWorkflowResponse response;
-    grpc::ClientContext call;
-    const grpc::Status status = workflows->AwaitWorkflow(&call, request, &response);
-    EXPECT_TRUE(status.ok()) << status.error_message();
-    return response;
-  }
-
-  v1::ListStepsResponse Steps(const std::string& id) const {
-    v1::ListStepsRequest request;
-    request.set_workflow_id(id);
-    request.set_after_step_id(-1);
-    request.set_with_outcome(true);
-    v1::ListStepsResponse response;
-    grpc::ClientContext call;
-    EXPECT_TRUE(workflows->ListSteps(&call, request, &response).ok());
-    return response;
-  }
-
-  v1::WorkflowInfo Get(const std::string& id) const {
-    v1::GetWorkflowRequest request;
-    request.set_workflow_id(id);
-    request.set_with_input(true);
-    request.set_with_outcome(true);
-    v1::GetWorkflowResponse response;
-    grpc::ClientContext call;
-    EXPECT_TRUE(workflows->GetWorkflow(&call, request, &response).ok());
-    return response.workflow();
-  }
-
-  void Cancel(const std::string& id) const {
-    v1::CancelWorkflowRequest request;
-    request.set_workflow_id(id);
-    v1::CancelWorkflowResponse response;
-    grpc::ClientContext call;
-    EXPECT_TRUE(workflows->CancelWorkflow(&call, request, &response).ok());
-  }
-
-  World world{std::get<0>(GetParam())};
-  std::shared_ptr<grpc::Channel> channel;
-  std::unique_ptr<v1::WorkflowService::Stub> workflows;
-};
 
 TEST_P(ConformanceTest, AWorkflowRunsAndEveryByteComesBack) {
   auto door = Open();
@@ -309,41 +221,6 @@ TEST_P(ConformanceTest, ARestartedSidecarGoesOnWithWhatWasRecorded) {
   EXPECT_TRUE(back->Complete(again->execution(), Value("1")).ok());
 }
 
-// ---------------------------------------------------------------- bad input
-TEST_P(ConformanceTest, BadInputIsRefusedByNameAndOthersGoOn) {
-  auto door = Open();
-  ASSERT_TRUE(door->Attach({}).ok());
-  const v1::Execution good = Begin(*door, "good");
-  v1::StartWorkflowResponse response;
-  const std::string bad_utf8 = "\xff\xfe";
-  const std::string nul("a\0b", 3);
-  EXPECT_EQ(door->Start(StartOf(bad_utf8), &response).reason, "REASON_INVALID_REQUEST");
-  EXPECT_EQ(door->Start(StartOf(nul), &response).reason, "REASON_INVALID_REQUEST");
-  EXPECT_EQ(door->Start(StartOf("x", ""), &response).reason, "REASON_INVALID_REQUEST");
-  EXPECT_EQ(door->Start(StartOf(std::string(5000, 'i')), &response).reason, "REASON_INVALID_REQUEST");
-  for (const std::int64_t timeout : {std::int64_t{-1}, std::int64_t{1} << 62}) {
-    v1::StartWorkflowRequest start = StartOf("timeout");
-    start.set_timeout_ms(timeout);
-    EXPECT_EQ(door->Start(start, &response).reason, "REASON_INVALID_REQUEST") << timeout;
-  }
-  EXPECT_EQ(door->Record(good.execution(), Step(-1, "charge", "1")).reason, "REASON_INVALID_REQUEST");
-  EXPECT_EQ(door->Record(good.execution(), Step(0, "charge", "{not json")).reason, "REASON_INVALID_REQUEST");
-  EXPECT_EQ(door->Record(good.execution(), Step(0, "charge", "\"" + bad_utf8 + "\"")).reason, "REASON_INVALID_REQUEST");
-  EXPECT_EQ(door->Record(good.execution(), Step(0, nul, "1")).reason, "REASON_INVALID_REQUEST");
-  EXPECT_EQ(door->Record(good.execution(), Step(0, "charge", std::string(200'000, '['))).reason,
-            "REASON_INVALID_REQUEST");
-  const Answer large = door->Record(good.execution(), Step(0, "charge", "\"" + std::string(5 << 20, 'x') + "\""));
-  EXPECT_EQ(large.reason, "REASON_PAYLOAD_TOO_LARGE");
-  EXPECT_NE(large.message.find("4194304"), std::string::npos) << large.message;
-  v1::ExecutionRef nobody;
-  nobody.set_workflow_id("nobody");
-  nobody.set_owner_token("token");
-  EXPECT_EQ(door->Record(nobody, Step(0, "charge", "1")).reason, "REASON_WORKFLOW_NOT_FOUND");
-  // After all that the good one is as it was.
-  EXPECT_TRUE(door->Record(good.execution(), Step(0, "charge", "1")).ok());
-  EXPECT_TRUE(door->Complete(good.execution(), Value("1")).ok());
-}
-
 TEST_P(ConformanceTest, AnotherApplicationIsRefused) {
   auto door = Open();
   const Answer answer = door->Attach({.application = "someone-else"});
@@ -355,11 +232,7 @@ TEST_P(ConformanceTest, AnAwaitEndsAtItsTimeout) {
   EXPECT_EQ(Await("never", 200).status(), v1::WORKFLOW_STATUS_UNSPECIFIED);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, ConformanceTest,
-                         Combine(ValuesIn(TestDatabaseKinds()), Values(DoorKind::kSession, DoorKind::kUnary)),
-                         [](const auto& test) {
-                           return ToString(std::get<0>(test.param)) + "_" + ToString(std::get<1>(test.param));
-                         });
+INSTANTIATE_OVER_DATABASES_AND_DOORS(ConformanceTest);
 
 }  // namespace
 }  // namespace dbos::sidecar

@@ -46,7 +46,11 @@ class Door {
   // The next execution to run, with its whole replay; none if there is none in time.
   virtual std::optional<v1::Execution> Next(int timeout_ms = 10'000) = 0;
   virtual Answer Record(const v1::ExecutionRef& execution, const v1::StepRecord& step) = 0;
+  // Several records sent at once, without waiting for answers in between; one answer for each.
+  virtual std::vector<Answer> RecordAll(const v1::ExecutionRef& execution,
+                                        const std::vector<v1::StepRecord>& steps) = 0;
   virtual Answer Complete(const v1::ExecutionRef& execution, const v1::Outcome& outcome) = 0;
+  virtual Answer AwaitEnd(const std::string& workflow_id, std::int64_t timeout_ms) = 0;
   virtual Answer Start(const v1::StartWorkflowRequest& request, v1::StartWorkflowResponse* response) = 0;
 };
 

@@ -13,6 +13,10 @@ bool Acknowledges(const v1::ServerFrame& frame, std::uint64_t seq) {
                      [&](const auto& range) { return range.first() <= seq && seq <= range.last(); });
 }
 
+bool Answers(const v1::ServerFrame& frame, std::uint64_t seq) {
+  return Acknowledges(frame, seq) || (frame.has_refused() && frame.refused().seq() == seq);
+}
+
 }  // namespace
 
 SessionDoor::SessionDoor(const std::shared_ptr<grpc::Channel>& channel) : stub_(v1::StepService::NewStub(channel)) {
@@ -112,10 +116,13 @@ std::optional<v1::ServerFrame> SessionDoor::Await(const std::function<bool(const
   }
 }
 
+bool SessionDoor::IsAnswered(std::uint64_t seq) {
+  std::lock_guard<std::mutex> lock(mu_);
+  return std::any_of(frames_.begin(), frames_.end(), [&](const auto& frame) { return Answers(frame, seq); });
+}
+
 Answer SessionDoor::AnswerTo(std::uint64_t seq) {
-  const auto frame = Await([seq](const v1::ServerFrame& candidate) {
-    return Acknowledges(candidate, seq) || (candidate.has_refused() && candidate.refused().seq() == seq);
-  });
+  const auto frame = Await([seq](const v1::ServerFrame& candidate) { return Answers(candidate, seq); });
   if (!frame) return {"NO_ANSWER", ""};
   if (frame->has_acknowledged()) return {};
   return {v1::Reason_Name(frame->refused().error().reason()), frame->refused().error().message()};
@@ -151,6 +158,39 @@ Answer SessionDoor::Record(const v1::ExecutionRef& execution, const v1::StepReco
   *frame.mutable_record_step()->mutable_step() = step;
   Send(std::move(frame));
   return AnswerTo(seq);
+}
+
+std::vector<Answer> SessionDoor::RecordAll(const v1::ExecutionRef& execution,
+                                           const std::vector<v1::StepRecord>& steps) {
+  v1::SessionRequest message;
+  std::vector<std::uint64_t> seqs;
+  for (const v1::StepRecord& step : steps) {
+    v1::RecordStepFrame* frame = message.add_frames()->mutable_record_step();
+    seqs.push_back(NextSeq());
+    frame->set_seq(seqs.back());
+    *frame->mutable_execution() = execution;
+    *frame->mutable_step() = step;
+  }
+  Send(message);
+  std::vector<Answer> answers;
+  for (const std::uint64_t seq : seqs) answers.push_back(AnswerTo(seq));
+  return answers;
+}
+
+Answer SessionDoor::AwaitEnd(const std::string& workflow_id, std::int64_t timeout_ms) {
+  v1::ClientFrame frame;
+  const std::uint64_t seq = NextSeq();
+  frame.mutable_await_workflow()->set_seq(seq);
+  frame.mutable_await_workflow()->set_workflow_id(workflow_id);
+  frame.mutable_await_workflow()->set_timeout_ms(timeout_ms);
+  Send(std::move(frame));
+  const auto answer = Await([seq](const v1::ServerFrame& candidate) {
+    return (candidate.has_awaited() && candidate.awaited().seq() == seq) ||
+           (candidate.has_refused() && candidate.refused().seq() == seq);
+  });
+  if (!answer) return {"NO_ANSWER", ""};
+  if (answer->has_awaited()) return {};
+  return {v1::Reason_Name(answer->refused().error().reason()), answer->refused().error().message()};
 }
 
 Answer SessionDoor::Complete(const v1::ExecutionRef& execution, const v1::Outcome& outcome) {

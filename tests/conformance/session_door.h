@@ -27,6 +27,8 @@ class SessionDoor : public Door {
   void Detach() override;
   std::optional<v1::Execution> Next(int timeout_ms) override;
   Answer Record(const v1::ExecutionRef& execution, const v1::StepRecord& step) override;
+  std::vector<Answer> RecordAll(const v1::ExecutionRef& execution, const std::vector<v1::StepRecord>& steps) override;
+  Answer AwaitEnd(const std::string& workflow_id, std::int64_t timeout_ms) override;
   Answer Complete(const v1::ExecutionRef& execution, const v1::Outcome& outcome) override;
   Answer Start(const v1::StartWorkflowRequest& request, v1::StartWorkflowResponse* response) override;
 
@@ -39,6 +41,7 @@ class SessionDoor : public Door {
   std::optional<v1::ServerFrame> Await(const std::function<bool(const v1::ServerFrame&)>& wanted,
                                        int timeout_ms = 10'000);
   Answer AnswerTo(std::uint64_t seq);
+  bool IsAnswered(std::uint64_t seq);  // by now
   // The status the stream ended with; none if it has not ended in time.
   std::optional<grpc::Status> Ended(int timeout_ms = 10'000);
   void AnswerPings(bool answer) { answer_pings_ = answer; }

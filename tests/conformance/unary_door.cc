@@ -72,17 +72,38 @@ class UnaryDoor : public Door {
   }
 
   Answer Record(const v1::ExecutionRef& execution, const v1::StepRecord& step) override {
+    return RecordAll(execution, {step}).front();
+  }
+
+  std::vector<Answer> RecordAll(const v1::ExecutionRef& execution, const std::vector<v1::StepRecord>& steps) override {
     v1::RecordStepRequest request;
     *request.mutable_execution() = execution;
-    *request.add_steps() = step;
+    for (const v1::StepRecord& step : steps) *request.add_steps() = step;
     v1::RecordStepResponse response;
     grpc::ClientContext call;
     SetDeadline(call);
     const grpc::Status status = steps_->RecordStep(&call, request, &response);
-    if (!status.ok()) return ToAnswer(status, call);
-    if (response.results_size() != 1) return {"NO_RESULT", ""};
-    if (!response.results(0).has_error()) return {};
-    return {v1::Reason_Name(response.results(0).error().reason()), response.results(0).error().message()};
+    if (!status.ok()) return std::vector<Answer>(steps.size(), ToAnswer(status, call));
+    std::vector<Answer> answers;
+    for (const v1::StepResult& result : response.results()) {
+      if (!result.has_error()) {
+        answers.emplace_back();
+      } else {
+        answers.push_back({v1::Reason_Name(result.error().reason()), result.error().message()});
+      }
+    }
+    answers.resize(steps.size(), {"NO_RESULT", ""});
+    return answers;
+  }
+
+  Answer AwaitEnd(const std::string& workflow_id, std::int64_t timeout_ms) override {
+    v1::AwaitWorkflowRequest request;
+    request.set_workflow_id(workflow_id);
+    request.set_timeout_ms(timeout_ms);
+    v1::AwaitWorkflowResponse response;
+    grpc::ClientContext call;
+    SetDeadline(call);
+    return ToAnswer(workflows_->AwaitWorkflow(&call, request, &response), call);
   }
 
   Answer Complete(const v1::ExecutionRef& execution, const v1::Outcome& outcome) override {
