@@ -15,6 +15,9 @@ namespace {
 
 constexpr std::size_t kFrameOverheadBytes = 256;  // of a converted frame in the engine's mailbox
 
+// Marks a message that no bytes were parsed into.
+constexpr std::uint64_t kUntouched = 0x7ea5'0f1e'5511'0e1c;
+
 std::int64_t NowMs() {
   return absl::ToUnixMillis(absl::Now());
 }
@@ -36,11 +39,18 @@ SessionStream::SessionStream(RpcContext& context, grpc::CallbackServerContext* c
 void SessionStream::Read() {
   read_arena_.Reset();
   message_ = google::protobuf::Arena::CreateMessage<v1::SessionRequest>(&read_arena_);
+  message_->add_frames()->mutable_pong()->set_nonce(kUntouched);
   StartRead(message_);
 }
 
 void SessionStream::OnReadDone(bool ok) {
   if (!ok || ended_.load()) {
+    // A read fails when the client has sent all, and also when what it sent could not be parsed.
+    const bool untouched = message_->frames_size() == 1 && message_->frames(0).pong().nonce() == kUntouched;
+    if (!ok && !untouched && !call_->IsCancelled()) {
+      Fatal({Reason::kProtocolViolation, "a message of the session was no dbos.v1.SessionRequest: use the generated " +
+                                             std::string("stubs of protos/dbos/v1")});
+    }
     outbox_.End(grpc::Status::OK);
     StreamEnded();
     return;
@@ -211,7 +221,7 @@ void SessionStream::Queue(EngineCall call, std::size_t bytes) {
 }
 
 void SessionStream::RecordStep(v1::RecordStepFrame& frame) {
-  if (!Admit(frame.seq(), Check(frame))) return;
+  if (!Admit(frame.seq(), Check(frame), frame.mutable_execution())) return;
   RecordStepRequest request{TakeExecution(*frame.mutable_execution()), TakeStep(*frame.mutable_step(), NowMs())};
   const std::size_t bytes = WireBytes(request.step);
   Queue(RecordStepCall{frame.seq(), std::move(request)}, bytes);
@@ -232,7 +242,7 @@ void SessionStream::Start(v1::StartFrame& frame) {
 }
 
 void SessionStream::Await(v1::AwaitFrame& frame) {
-  if (!Admit(frame.seq(), Check(frame), frame.mutable_execution())) return;
+  if (!Admit(frame.seq(), Check(frame))) return;
   inflight_.fetch_sub(1);
   {
     MutexLock lock(awaits_mu_);
