@@ -35,6 +35,7 @@ void Engine::Tick(absl::Time now, std::int64_t wall_ms) {
     state.next_probe = now + state.options.probe_interval;
     if (!state.probing) state.reads.push_back(ProbeRead{{state.probed_ms}});
     state.probing = true;
+    state.FlushStreams();
     state.PollWaiters();
     std::move(state.failed_replays.begin(), state.failed_replays.end(), std::back_inserter(state.reads));
     state.failed_replays.clear();

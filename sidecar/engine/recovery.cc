@@ -186,6 +186,7 @@ void Engine::State::AdvanceDrain() {
   if (!executions.empty() || !starts.empty() || !in_flight.empty() || !control.empty()) return;
   for (auto& [id, session] : sessions) {
     session.sink->Fatal(draining_now);
+    ended.push_back(session.sink);
     Touch(session.sink);
   }
   sessions.clear();

@@ -160,6 +160,7 @@ void Engine::State::EndSession(SessionId id, Error why) {
   if (session == nullptr) return;
   const bool came_back = why.reason == Reason::kDisconnected;
   session->sink->Fatal(std::move(why));
+  ended.push_back(session->sink);
   Touch(session->sink);
   LoseSession(id, came_back ? CloseCause::kConnectionLost : CloseCause::kProcessGone);
 }
@@ -190,6 +191,15 @@ void Engine::State::LoseSession(SessionId id, CloseCause cause) {
   }
 }
 
+void Engine::State::FlushStreams() {
+  for (auto& [id, session] : sessions) Touch(session.sink);
+  std::erase_if(ended, [this](const std::weak_ptr<ReplySink>& stream) {
+    const std::shared_ptr<ReplySink> sink = stream.lock();
+    if (sink != nullptr) Touch(sink);
+    return sink == nullptr;
+  });
+}
+
 void Engine::State::PingSessions() {
   std::vector<SessionId> deaf;
   for (auto& [id, session] : sessions) {
@@ -206,6 +216,7 @@ void Engine::State::PingSessions() {
     Session* session = FindSession(id);
     session->sink->Fatal(
         {Reason::kDisconnected, "no answer to pings for " + absl::FormatDuration(options.ping_timeout)});
+    ended.push_back(session->sink);
     Touch(session->sink);
     LoseSession(id, CloseCause::kProcessGone);
   }

@@ -136,6 +136,7 @@ class Engine::State {
   void EndSession(SessionId id, Error why);  // Fatal, then as if it had closed
   void LoseSession(SessionId id, CloseCause cause);
   void PingSessions();
+  void FlushStreams();  // once a second at the least: then a stream notices that its client does not read
   void VersionRegistered(SessionId id, const RegisterVersionOp& op);
   void AdoptionsDecided(const InFlight& origins, std::vector<AdoptOp> ops);
   ReattachVerdict Adopt(SessionId id, const AdoptOp& op);
@@ -207,6 +208,7 @@ class Engine::State {
 
   // ---- who is attached and what runs
   std::unordered_map<SessionId, Session> sessions;
+  std::vector<std::weak_ptr<ReplySink>> ended;  // were told Fatal; their stream may still be there
   std::unordered_map<std::string, Execution> executions;
   std::size_t untracked = 0;
   std::unordered_set<std::string> expected;  // incarnations the previous sidecar had attached

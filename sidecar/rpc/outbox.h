@@ -5,8 +5,8 @@
 //
 // Threads:  any. Blocking: never.
 // Limits:   a message is closed at about `message_bytes`; more than `waiting_bytes` waiting, or one write that the
-// other
-//           end does not take for `patience`, means a client that stopped reading: the call is cancelled.
+//           other end does not take for `patience`, means a client that stopped reading: the call is cancelled. What
+//           comes beyond `waiting_bytes` until then is dropped.
 // Memory:   messages are built on an arena of their own and dropped whole.
 #pragma once
 
@@ -49,6 +49,8 @@ class Outbox {
   void Append(std::size_t bytes, Add add) {
     MutexLock lock(mu_);
     if (ended_) return;
+    overflowed_ = overflowed_ || bytes_ > limits_.waiting_bytes;
+    if (overflowed_) return;
     if (waiting_.empty() || waiting_.back()->bytes + bytes > limits_.message_bytes) waiting_.push_back(NewBatch());
     Batch& batch = *waiting_.back();
     add(*batch.message);
@@ -68,6 +70,7 @@ class Outbox {
   void Abort() {
     MutexLock lock(mu_);
     ended_ = true;
+    overflowed_ = false;
     waiting_.clear();
     bytes_ = 0;
   }
@@ -76,7 +79,7 @@ class Outbox {
   StreamAction Next() {
     MutexLock lock(mu_);
     if (finished_) return StreamAction::kNone;
-    if (writing_) return IsStuck() ? StreamAction::kCancel : StreamAction::kNone;
+    if (writing_ || overflowed_) return IsStuck() ? StreamAction::kCancel : StreamAction::kNone;
     if (!waiting_.empty()) {
       writing_ = std::move(waiting_.front());
       waiting_.pop_front();
@@ -133,7 +136,7 @@ class Outbox {
 
   bool IsStuck() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     if (cancelled_) return false;
-    cancelled_ = bytes_ > limits_.waiting_bytes || Clock::now() - write_started_ > limits_.patience;
+    cancelled_ = overflowed_ || bytes_ > limits_.waiting_bytes || Clock::now() - write_started_ > limits_.patience;
     return cancelled_;
   }
 
@@ -146,6 +149,7 @@ class Outbox {
   Clock::time_point write_started_ ABSL_GUARDED_BY(mu_);
   bool ended_ ABSL_GUARDED_BY(mu_) = false;
   bool finished_ ABSL_GUARDED_BY(mu_) = false;
+  bool overflowed_ ABSL_GUARDED_BY(mu_) = false;  // something was dropped
   bool cancelled_ ABSL_GUARDED_BY(mu_) = false;
   grpc::Status status_ ABSL_GUARDED_BY(mu_) = grpc::Status(grpc::CANCELLED, "the stream ended");
 };

@@ -74,6 +74,24 @@ TEST(OutboxTest, GivesUpOnceOnAClientThatLetsItOverflow) {
   EXPECT_EQ(outbox.Next(), StreamAction::kNone);
 }
 
+TEST(OutboxTest, ABurstBeyondTheLimitIsDroppedAndNeverPassedOver) {
+  EventOutbox outbox({.message_bytes = 10, .waiting_bytes = 100});
+  for (std::uint64_t i = 0; i < 1000; ++i) AddPing(outbox, i, 60);
+  EXPECT_EQ(outbox.Next(), StreamAction::kCancel) << "not the first write: answers are missing behind it";
+  EXPECT_EQ(outbox.Next(), StreamAction::kNone);
+  outbox.Abort();
+  EXPECT_EQ(outbox.Next(), StreamAction::kFinish);
+}
+
+TEST(OutboxTest, ADropDuringAWriteIsNotForgottenWhenTheWriteIsDone) {
+  EventOutbox outbox({.message_bytes = 10, .waiting_bytes = 100});
+  AddPing(outbox, 1, 60);
+  EXPECT_EQ(outbox.Next(), StreamAction::kWrite);
+  for (std::uint64_t i = 2; i < 5; ++i) AddPing(outbox, i, 60);
+  outbox.Written();
+  EXPECT_EQ(outbox.Next(), StreamAction::kCancel);
+}
+
 TEST(OutboxTest, GivesUpOnAClientThatDoesNotTakeAWriteInTime) {
   EventOutbox outbox({.patience = std::chrono::milliseconds(-1)});
   AddPing(outbox, 1);
