@@ -191,7 +191,7 @@ void Engine::Committed(Batch batch) {
   DBOS_CHECK(!state.in_flight.empty());
   InFlight origins = std::move(state.in_flight.front());
   state.in_flight.pop_front();
-  state.database_available = true;
+  state.commits_fail = state.reads_fail = false;
   for (std::size_t i = 0; i < batch.versions.size(); ++i)
     state.VersionRegistered(origins.versions[i], batch.versions[i]);
   state.AdoptionsDecided(origins, std::move(batch.adoptions));

@@ -56,7 +56,7 @@ absl::Time Engine::NextWake() const {
 }
 
 void Engine::DatabaseFailed(const absl::Status& status) {
-  state_->database_available = false;
+  state_->commits_fail = true;
   state_->database_error = Message(status);
 }
 
@@ -69,7 +69,7 @@ void Engine::ReadDone(const ReadRequest& request, ReadResult result) {
   } else if (std::holds_alternative<ReadOutcomesRead>(request)) {
     state.OutcomesRead(std::get<std::vector<WorkflowRecord>>(std::move(result)));
   } else {
-    state.database_available = true;
+    state.reads_fail = false;
     state.ProbeAnswered(std::get<Due>(std::move(result)));
   }
   state.MaybeClaim();
@@ -78,7 +78,8 @@ void Engine::ReadDone(const ReadRequest& request, ReadResult result) {
 // A read that failed is asked again with the next probe.
 void Engine::ReadFailed(const ReadRequest& request, const absl::Status& status) {
   State& state = *state_;
-  DatabaseFailed(status);
+  state.reads_fail = true;
+  if (!state.commits_fail) state.database_error = Message(status);
   if (const auto* claimable = std::get_if<FindClaimableRead>(&request)) {
     state.claiming.erase(claimable->filter.version);
   } else if (std::holds_alternative<LoadReplayRead>(request)) {
@@ -98,7 +99,7 @@ std::vector<std::shared_ptr<ReplySink>> Engine::TakeDirtySinks() {
 }
 
 EngineStatus Engine::status() const {
-  return {state_->database_available, state_->draining, state_->sessions.size(),
+  return {state_->database_available(), state_->database_error, state_->draining, state_->sessions.size(),
           state_->executions.size() - state_->untracked};
 }
 

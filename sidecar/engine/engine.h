@@ -70,6 +70,7 @@ enum class CloseCause { kProcessGone, kConnectionLost };
 
 struct EngineStatus {
   bool database_available = false;
+  std::string database_error;  // the last one
   bool draining = false;
   std::size_t sessions = 0;
   std::size_t executions = 0;
@@ -118,7 +119,7 @@ class Engine {
   // is answered: it holds nothing of the executions that one is about.
   Batch TakeBatch();
   void Committed(Batch batch);                      // the verdicts of a batch that came from TakeBatch, in that order
-  void DatabaseFailed(const absl::Status& status);  // a commit or read failed and will be tried again
+  void DatabaseFailed(const absl::Status& status);  // a commit failed and will be tried again
   std::vector<ReadRequest> TakeReads();
   void ReadDone(const ReadRequest& request, ReadResult result);
   void ReadFailed(const ReadRequest& request, const absl::Status& status);

@@ -102,7 +102,7 @@ void Engine::ReleaseExecution(std::shared_ptr<ReplySink> sink, std::uint64_t seq
 
 void Engine::CancelWorkflow(std::shared_ptr<ReplySink> sink, std::uint64_t seq, std::string workflow_id) {
   Caller caller{std::move(sink), seq, kNoSession};
-  if (!state_->database_available) {
+  if (!state_->database_available()) {
     state_->Refuse(caller, Reason::kDatabaseUnavailable, "the database is not available: " + state_->database_error);
     return;
   }

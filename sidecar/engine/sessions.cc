@@ -204,7 +204,7 @@ void Engine::State::PingSessions() {
   std::vector<SessionId> deaf;
   for (auto& [id, session] : sessions) {
     if (!session.hello.pinged) continue;
-    if (!database_available) session.last_heard = std::max(session.last_heard, now - options.ping_interval);
+    if (!database_available()) session.last_heard = std::max(session.last_heard, now - options.ping_interval);
     if (now - session.last_heard > options.ping_timeout) deaf.push_back(id);
     if (now - session.last_ping < options.ping_interval) continue;
     session.last_ping = now;

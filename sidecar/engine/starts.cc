@@ -30,7 +30,7 @@ void Engine::StartWorkflow(SessionId session, std::shared_ptr<ReplySink> sink, s
 }
 
 void Engine::State::AddStart(Caller caller, StartRequest request) {
-  if (caller.session == kNoSession && !database_available) {
+  if (caller.session == kNoSession && !database_available()) {
     Refuse(caller, Reason::kDatabaseUnavailable, "the database is not available: " + database_error);
     return;
   }

@@ -17,7 +17,6 @@
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
-#include <utility>
 #include <variant>
 #include <vector>
 
@@ -242,9 +241,9 @@ class Engine::State {
   bool reading_outcomes = false;
 
   // ---- database
-  bool database_available = true;
+  bool database_available() const { return !commits_fail && !reads_fail; }
+  bool commits_fail = false, reads_fail = false;  // a full or read-only database can still be read
   std::string database_error;
-
   std::vector<std::shared_ptr<ReplySink>> dirty;
 };
 

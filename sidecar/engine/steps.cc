@@ -63,7 +63,7 @@ Execution& Engine::State::Entry(const ExecutionRef& ref, SessionId session) {
 
 // The entry that the operation belongs to, or nullptr after refusing it.
 Execution* Engine::State::Admit(const Caller& caller, const ExecutionRef& ref, bool is_failure) {
-  if (caller.session == kNoSession && !database_available) {
+  if (caller.session == kNoSession && !database_available()) {
     Refuse(caller, Reason::kDatabaseUnavailable, "the database is not available: " + database_error);
     return nullptr;
   }

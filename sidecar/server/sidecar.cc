@@ -106,9 +106,13 @@ void Sidecar::UpdateHealth() {
   grpc_->SetHealth({status.database_available, !status.draining});
   if (database_was_available_ != status.database_available) {
     if (database_was_available_) {
-      Log(status.database_available ? LogLevel::kInfo : LogLevel::kError,
-          status.database_available ? "the database is back" : "the database is not reachable",
-          {{"database", DescribeDatabase(config_.system_database_url)}});
+      const std::string database = DescribeDatabase(config_.system_database_url);
+      if (status.database_available) {
+        Log(LogLevel::kInfo, "the database is back", {{"database", database}});
+      } else {
+        Log(LogLevel::kError, "the database fails: work waits, and goes on by itself when it is back",
+            {{"database", database}, {"error", status.database_error}});
+      }
     }
     database_was_available_ = status.database_available;
   }

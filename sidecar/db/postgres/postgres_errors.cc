@@ -54,6 +54,13 @@ const Meaning* Find(std::string_view sqlstate) {
   return nullptr;
 }
 
+// How to end an outage that is the operator's to end.
+const char* FixOf(std::string_view sqlstate) {
+  if (sqlstate == "53100") return ": free space on the server's disk";
+  if (sqlstate == "25006") return ": connect to the primary, or switch default_transaction_read_only off";
+  return "";
+}
+
 }  // namespace
 
 absl::StatusCode ClassifySqlState(std::string_view sqlstate) {
@@ -73,7 +80,8 @@ absl::Status PostgresError(const std::string& sqlstate, const std::string& messa
   if (sqlstate.empty()) {
     return absl::UnavailableError(absl::StrCat("the connection to PostgreSQL failed: ", text));
   }
-  return absl::Status(ClassifySqlState(sqlstate), absl::StrCat("PostgreSQL: ", text, " (SQLSTATE ", sqlstate, ")"));
+  return absl::Status(ClassifySqlState(sqlstate),
+                      absl::StrCat("PostgreSQL: ", text, " (SQLSTATE ", sqlstate, ")", FixOf(sqlstate)));
 }
 
 }  // namespace dbos::sidecar

@@ -12,6 +12,7 @@ using absl::StatusCode;
 struct Meaning {
   int code;  // an extended code, or a primary one for all of its kind
   StatusCode status;
+  const char* fix = "";
 };
 
 constexpr Meaning kMeanings[] = {
@@ -24,28 +25,35 @@ constexpr Meaning kMeanings[] = {
     {SQLITE_LOCKED, StatusCode::kAborted},
     {SQLITE_SCHEMA, StatusCode::kAborted},
     {SQLITE_INTERRUPT, StatusCode::kDeadlineExceeded},
-    {SQLITE_FULL, StatusCode::kResourceExhausted},
+    {SQLITE_FULL, StatusCode::kResourceExhausted, "free space on its disk"},
     {SQLITE_NOMEM, StatusCode::kResourceExhausted},
-    {SQLITE_READONLY, StatusCode::kFailedPrecondition},
+    {SQLITE_READONLY, StatusCode::kFailedPrecondition, "make the file and its directory writable for this user"},
     {SQLITE_NOTADB, StatusCode::kFailedPrecondition},
     {SQLITE_PERM, StatusCode::kPermissionDenied},
     {SQLITE_AUTH, StatusCode::kPermissionDenied},
-    {SQLITE_CANTOPEN, StatusCode::kUnavailable},
-    {SQLITE_IOERR, StatusCode::kUnavailable},
+    {SQLITE_CANTOPEN, StatusCode::kUnavailable, "check the path, and that this user may write its directory"},
+    {SQLITE_IOERR, StatusCode::kUnavailable, "check its disk: errors, free space, quota"},
     {SQLITE_CORRUPT, StatusCode::kDataLoss},
 };
+
+const Meaning* Find(int extended_code) {
+  for (const Meaning& meaning : kMeanings) {
+    if (meaning.code == extended_code || meaning.code == (extended_code & 0xFF)) return &meaning;
+  }
+  return nullptr;
+}
 
 }  // namespace
 
 absl::StatusCode ClassifySqliteCode(int extended_code) {
-  for (const Meaning& meaning : kMeanings) {
-    if (meaning.code == extended_code || meaning.code == (extended_code & 0xFF)) return meaning.status;
-  }
-  return StatusCode::kInternal;
+  const Meaning* meaning = Find(extended_code);
+  return meaning == nullptr ? StatusCode::kInternal : meaning->status;
 }
 
 absl::Status SqliteError(int extended_code, const std::string& message) {
-  return absl::Status(ClassifySqliteCode(extended_code), absl::StrCat("SQLite: ", message));
+  const Meaning* meaning = Find(extended_code);
+  const std::string fix = meaning == nullptr || *meaning->fix == '\0' ? "" : absl::StrCat(": ", meaning->fix);
+  return absl::Status(ClassifySqliteCode(extended_code), absl::StrCat("SQLite: ", message, fix));
 }
 
 }  // namespace dbos::sidecar

@@ -1,0 +1,61 @@
+// What an outage of the database means to callers, and when a stream that has ended is let go.
+#include <algorithm>
+
+#include <gtest/gtest.h>
+
+#include "tests/sidecar/engine/harness.h"
+
+namespace dbos::sidecar {
+namespace {
+
+class OutagesTest : public ::testing::Test {
+ protected:
+  ExecutionRef StartOne(const std::string& id = "order-1") {
+    h.Start(1, app, ++seq, id);
+    h.Settle();
+    return app->dispatched.back().execution;
+  }
+
+  Harness h;
+  std::shared_ptr<RecordingSink> app = h.Open(1);
+  std::uint64_t seq = 0;
+};
+
+TEST_F(OutagesTest, ADatabaseThatCanBeReadButNotWrittenIsNotAvailable) {
+  const ExecutionRef ref = StartOne();
+  h.Step(1, app, 10, ref, 0);
+  Batch batch = h.engine->TakeBatch();
+  h.engine->DatabaseFailed(absl::ResourceExhaustedError("disk full"));
+  ProbeRead probe;
+  h.engine->ReadDone(probe, Due{});
+  EXPECT_FALSE(h.engine->status().database_available);
+  EXPECT_EQ(h.engine->status().database_error, "disk full");
+  auto stub = std::make_shared<RecordingSink>();
+  h.Start(kNoSession, stub, 1, "order-2");
+  EXPECT_EQ(stub->refused.at(1).reason, Reason::kDatabaseUnavailable);
+  ASSERT_TRUE(h.storage.Commit(batch).ok());
+  h.engine->Committed(std::move(batch));
+  EXPECT_TRUE(h.engine->status().database_available);
+}
+
+TEST_F(OutagesTest, AnEndedStreamIsFlushedUntilItIsGone) {
+  h.engine->TakeDirtySinks();
+  auto deaf = h.Open(2);
+  const std::weak_ptr<RecordingSink> stream = deaf;
+  for (int i = 0; i < 12; ++i) {
+    h.engine->Heard(1);
+    h.Advance(absl::Seconds(1));
+  }
+  EXPECT_EQ(deaf->fatal.reason, Reason::kDisconnected);
+  h.now += absl::Seconds(2);
+  h.engine->Tick(h.now, h.wall_ms);
+  auto dirty = h.engine->TakeDirtySinks();
+  EXPECT_NE(std::find(dirty.begin(), dirty.end(), deaf), dirty.end()) << "its stream still has to end";
+  EXPECT_NE(std::find(dirty.begin(), dirty.end(), app), dirty.end());
+  dirty.clear();
+  deaf.reset();
+  EXPECT_TRUE(stream.expired()) << "the engine does not keep it";
+}
+
+}  // namespace
+}  // namespace dbos::sidecar
