@@ -25,7 +25,8 @@ std::string HolderPid(int fd) {
 
 absl::StatusOr<std::unique_ptr<FileLock>> FileLock::Take(const std::string& path, const std::string& what) {
   const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (fd < 0) return SystemError("cannot open the lock file " + path);
+  if (fd < 0)
+    return SystemError("cannot open the lock file " + path + " (this user must be able to write its directory)");
   std::unique_ptr<FileLock> lock(new FileLock(fd));
   if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK) return SystemError("cannot lock " + path);

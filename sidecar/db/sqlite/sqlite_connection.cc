@@ -87,12 +87,13 @@ class SqliteConnection : public Connection {
       Open();
       return body();
     } catch (const SQLite::Exception& error) {
-      const absl::Status status =
-          SqliteError(error.getExtendedErrorCode(), absl::StrCat(error.what(), " (", path_, ")"));
+      const int code = error.getExtendedErrorCode() > 0 ? error.getExtendedErrorCode() : error.getErrorCode();
+      const absl::Status status = SqliteError(code, absl::StrCat(error.what(), " (", path_, ")"));
       if (database_ != nullptr && sqlite3_get_autocommit(database_->getHandle()) == 0) {
         database_->tryExec("ROLLBACK");
       }
-      if (absl::IsUnavailable(status)) Close();
+      // A connection that was opened read-only stays so.
+      if (absl::IsUnavailable(status) || absl::IsFailedPrecondition(status)) Close();
       return status;
     }
   }
@@ -103,6 +104,10 @@ class SqliteConnection : public Connection {
     sqlite3_extended_result_codes(database->getHandle(), 1);
     database->setBusyTimeout(5000);  // before the pragmas: switching to WAL takes a lock
     database->exec(role_ == ConnectionRole::kReader ? dialect_.reader_settings : dialect_.writer_settings);
+    // SQLite opens a file that it may not write for reading, and would say so at the first write only.
+    if (role_ != ConnectionRole::kReader && sqlite3_db_readonly(database->getHandle(), "main") == 1) {
+      throw SQLite::Exception("attempt to write a readonly database", SQLITE_READONLY);
+    }
     database_ = std::move(database);
   }
 
