@@ -1,4 +1,5 @@
-// The product's sidecar with a storage that strikes its own process: faulty_sidecar serve --key value ...
+// The product's sidecar with a storage that strikes its own process and a disk that fails: faulty_sidecar serve --key
+// value
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -7,6 +8,7 @@
 
 #include "sidecar/server/config.h"
 #include "sidecar/server/sidecar.h"
+#include "tests/e2e/faulty_disk.h"
 #include "tests/e2e/faulty_storage.h"
 
 namespace dbos::sidecar {
@@ -19,6 +21,7 @@ int Serve(int argc, char** argv) {
   absl::StatusOr<Config> config = LoadConfig(sources);
   if (!config.ok() || !CompleteConfig(*config).ok()) return kExitUsage;
   const Fault fault = ParseFault(std::getenv("DBOS_TEST_FAULT"));
+  InstallFaultyDisk();
   Signals signals;
   Sidecar sidecar(*config, [&](StorageFactory factory) { return WithFault(std::move(factory), fault); });
   if (const auto error = sidecar.Start(signals)) {
