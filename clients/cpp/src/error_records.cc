@@ -16,6 +16,26 @@ constexpr char kAwaitedDeadLetter[] = "DBOSAwaitedWorkflowExceededMaxRecoveryAtt
 constexpr char kMaxStepRetries[] = "DBOSMaxStepRetriesError";
 constexpr char kUnexpectedStep[] = "DBOSUnexpectedStepError";
 constexpr std::size_t kErrorTextMax = 64 << 10;
+constexpr std::size_t kDepthMax = 200;  // of the sidecar
+
+// Of JSON text.
+bool IsNestedDeeper(std::string_view text, std::size_t levels) {
+  if (text.size() <= 2 * levels) return false;  // each level has two brackets
+  std::size_t depth = 0;
+  bool in_string = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c == '"') in_string = !in_string;
+    if (in_string) {
+      if (c == '\\') ++i;
+    } else if (c == '[' || c == '{') {
+      if (++depth > levels) return true;
+    } else if (c == ']' || c == '}') {
+      --depth;
+    }
+  }
+  return false;
+}
 
 std::string TypeName(const std::type_info& type) {
   int status = 0;
@@ -135,6 +155,11 @@ std::string ValueOfWorkflow(const std::string& workflow_id, const StoredOutcome&
 }
 
 void LimitOutcome(StoredOutcome& outcome, std::size_t max_bytes) {
+  if (IsNestedDeeper(outcome.text, kDepthMax)) {
+    const InvalidArgument error("the value is nested deeper than " + std::to_string(kDepthMax) + " levels; flatten it");
+    outcome = FailedWith(error.record());
+    return;
+  }
   if (outcome.text.size() <= max_bytes) return;
   const PayloadTooLarge error("the value has " + std::to_string(outcome.text.size()) + " bytes, the limit is " +
                               std::to_string(max_bytes) + " (Limits.max_payload_bytes); store it elsewhere and " +
