@@ -83,6 +83,7 @@ TEST_F(SessionTest, AFloodIsRefusedOperationByOperation) {
     *start->mutable_start() = StartOf("flood-" + std::to_string(i));
   }
   ASSERT_TRUE(door.Send(message));
+  ExpectInOrder("meanwhile");
   int started = 0;
   int refused = 0;
   while (started + refused < kStarts) {
