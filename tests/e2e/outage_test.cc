@@ -71,6 +71,10 @@ struct Outage {
   const char* fix;  // what the log and the callers are told
 };
 
+void PrintTo(const Outage& outage, std::ostream* out) {
+  *out << outage.name;
+}
+
 const Outage kOutages[] = {
     {"SqliteFull", DatabaseKind::kSqlite, [](const World& world) { Touch(world, kDiskFull); },
      [](const World& world) { Remove(world, kDiskFull); }, "free space on its disk"},
