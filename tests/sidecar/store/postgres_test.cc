@@ -175,7 +175,7 @@ std::vector<std::string> PlansOf(const Query& query, Connection& connection) {
   over_one_row.AddRow(no_row);
   EXPECT_TRUE(connection.Execute(Statement(query, no_args)).ok());
   EXPECT_TRUE(connection.Execute(over_one_row).ok());
-  const std::string arguments = absl::StrJoin(std::vector(no_args.size() + no_row.size(), "NULL"), ", ");
+  const std::string arguments = absl::StrJoin(std::vector<std::string>(no_args.size() + no_row.size(), "NULL"), ", ");
   std::vector<std::string> plans;
   for (const char* suffix : {"", "_one"}) {
     const auto plan = connection.RunScript(absl::StrCat("EXPLAIN EXECUTE ", query.name, suffix, "(", arguments, ")"));
