@@ -54,6 +54,21 @@ void Step(SQLite::Statement& statement, Result& result) {
   statement.reset();
 }
 
+constexpr int kBusyMs = 5000;
+
+// Where two connections switch a new file to WAL at once, SQLite tells one of them that it is busy, without waiting.
+void ApplySettings(SQLite::Database& database, const std::string& settings) {
+  constexpr int kPauseMs = 10;
+  for (int waited = 0;; waited += sqlite3_sleep(kPauseMs)) {
+    try {
+      database.exec(settings);
+      return;
+    } catch (const SQLite::Exception& error) {
+      if (error.getErrorCode() != SQLITE_BUSY || waited >= kBusyMs) throw;
+    }
+  }
+}
+
 class SqliteConnection : public Connection {
  public:
   SqliteConnection(std::string path, ConnectionRole role)
@@ -102,8 +117,8 @@ class SqliteConnection : public Connection {
     if (database_ != nullptr) return;
     auto database = std::make_unique<SQLite::Database>(path_, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
     sqlite3_extended_result_codes(database->getHandle(), 1);
-    database->setBusyTimeout(5000);  // before the pragmas: switching to WAL takes a lock
-    database->exec(role_ == ConnectionRole::kReader ? dialect_.reader_settings : dialect_.writer_settings);
+    database->setBusyTimeout(kBusyMs);  // before the pragmas: switching to WAL takes a lock
+    ApplySettings(*database, role_ == ConnectionRole::kReader ? dialect_.reader_settings : dialect_.writer_settings);
     // SQLite opens a file that it may not write for reading, and would say so at the first write only.
     if (role_ != ConnectionRole::kReader && sqlite3_db_readonly(database->getHandle(), "main") == 1) {
       throw SQLite::Exception("attempt to write a readonly database", SQLITE_READONLY);
