@@ -169,13 +169,13 @@ bool IsHot(const std::string& name) {
 // Prepares the query over arrays and over one row, by running it, and returns the generic plans of both:
 // EXPLAIN EXECUTE name(NULL, ...) shows them.
 std::vector<std::string> PlansOf(const Query& query, Connection& connection) {
-  const std::vector<Value> no_args(ParseColumns(query.args).size());
-  const std::vector<Value> no_row(ParseColumns(query.rows).size());
-  Statement over_one_row(query, no_args);
-  over_one_row.AddRow(no_row);
-  EXPECT_TRUE(connection.Execute(Statement(query, no_args)).ok());
+  const std::vector<Value> args = AnyValues(query.args);
+  const std::vector<Value> row = AnyValues(query.rows);
+  Statement over_one_row(query, args);
+  over_one_row.AddRow(row);
+  EXPECT_TRUE(connection.Execute(Statement(query, args)).ok());
   EXPECT_TRUE(connection.Execute(over_one_row).ok());
-  const std::string arguments = absl::StrJoin(std::vector<std::string>(no_args.size() + no_row.size(), "NULL"), ", ");
+  const std::string arguments = absl::StrJoin(std::vector<std::string>(args.size() + row.size(), "NULL"), ", ");
   std::vector<std::string> plans;
   for (const char* suffix : {"", "_one"}) {
     const auto plan = connection.RunScript(absl::StrCat("EXPLAIN EXECUTE ", query.name, suffix, "(", arguments, ")"));

@@ -133,4 +133,23 @@ void StoreTest::LoseStepsNamed(const std::string& name) {
   }
 }
 
+std::vector<Value> AnyValues(const char* list) {
+  std::vector<Value> values;
+  for (const Column& column : ParseColumns(list)) {
+    switch (column.type) {
+      case ColumnType::kText:
+        values.emplace_back(std::string_view("text"));
+        break;
+      case ColumnType::kBigint:
+      case ColumnType::kInt4:
+        values.emplace_back(std::int64_t{1});
+        break;
+      case ColumnType::kBoolean:
+        values.emplace_back(true);
+        break;
+    }
+  }
+  return values;
+}
+
 }  // namespace dbos::sidecar

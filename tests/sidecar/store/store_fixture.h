@@ -3,10 +3,12 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
+#include "sidecar/db/dialect.h"
 #include "sidecar/store/open_storage.h"
 #include "tests/testing/test_database.h"
 
@@ -14,6 +16,9 @@ namespace dbos::sidecar {
 
 inline constexpr char kExecutor[] = "executor-1";
 inline constexpr char kApplication[] = "shop";
+
+// One value of the right type for each entry of a query's parameter list.
+std::vector<Value> AnyValues(const char* list);
 
 class StoreTest : public OverDatabases {
  protected:
