@@ -109,7 +109,7 @@ TEST_F(DatabaseTest, NothingIsLostWhileTheServerRefusesConnections) {
   callers_->CheckRecords();
   ExpectEachBodyRanOnce(world_);
   EXPECT_EQ(world_.restarts(), 0) << world_.Logs();
-  EXPECT_TRUE(world_.SidecarsWrote("the database is not reachable"));
+  EXPECT_TRUE(world_.SidecarsWrote("the database fails: work waits"));
   EXPECT_TRUE(world_.SidecarsWrote("the database is back")) << world_.Logs();
 }
 
