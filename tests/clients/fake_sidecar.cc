@@ -8,6 +8,16 @@
 #include "clients/cpp/src/ids.h"
 
 namespace dbos::testing {
+namespace {
+
+v1::ExecutionRef ParentOf(const v1::StartFrame& frame) {
+  v1::ExecutionRef parent;
+  parent.set_workflow_id(frame.start().parent().workflow_id());
+  parent.set_owner_token(frame.start().parent().owner_token());
+  return parent;
+}
+
+}  // namespace
 
 // What the app holds as its transport.
 class FakeSidecar::Link final : public runtime::Transport {
@@ -44,7 +54,10 @@ FakeSidecar::~FakeSidecar() {
 }
 
 std::unique_ptr<App> FakeSidecar::MakeApp(AppOptions options) {
-  options.log = [](const std::string&) {};
+  options.log = [this](const std::string& line) {
+    const Lock lock(mu_);
+    log_ += line + "\n";
+  };
   options.drain_timeout = std::chrono::milliseconds(200);
   return std::make_unique<App>(
       std::make_shared<detail::AppRuntime>(std::move(options), std::make_unique<Link>(*this), nullptr));
@@ -99,16 +112,16 @@ void FakeSidecar::Handle(const v1::ClientFrame& frame) {
     case v1::ClientFrame::kHello:
       return HandleHello(frame.hello());
     case v1::ClientFrame::kStart:
-      if (!Refused(frame, frame.start().seq())) HandleStart(frame.start());
+      if (!Refused(frame, ParentOf(frame.start()), frame.start().seq())) HandleStart(frame.start());
       return;
     case v1::ClientFrame::kRecordStep: {
-      if (Refused(frame, frame.record_step().seq())) return;
+      if (Refused(frame, frame.record_step().execution(), frame.record_step().seq())) return;
       const v1::StepRecord& step = frame.record_step().step();
       workflows_[frame.record_step().execution().workflow_id()].steps.emplace(step.step_id(), step);
       return Acknowledge(frame.record_step().seq());
     }
     case v1::ClientFrame::kComplete: {
-      if (Refused(frame, frame.complete().seq())) return;
+      if (Refused(frame, frame.complete().execution(), frame.complete().seq())) return;
       StoredWorkflow& workflow = workflows_[frame.complete().execution().workflow_id()];
       workflow.outcome = frame.complete().outcome();
       workflow.status = workflow.outcome.has_error() ? v1::WORKFLOW_STATUS_ERROR : v1::WORKFLOW_STATUS_SUCCESS;
@@ -123,12 +136,28 @@ void FakeSidecar::Handle(const v1::ClientFrame& frame) {
   }
 }
 
-bool FakeSidecar::Refused(const v1::ClientFrame& frame, std::uint64_t seq) {
-  if (frame.frame_case() != refused_kind_) return false;
+bool FakeSidecar::Refused(const v1::ClientFrame& frame, const v1::ExecutionRef& execution, std::uint64_t seq) {
+  const bool ends_with_error = frame.complete().outcome().has_error();
+  if (must_fail_.contains(execution.owner_token()) && !ends_with_error) {
+    v1::ErrorDetail preceding;
+    preceding.set_reason(v1::REASON_PRECEDING_OPERATION_FAILED);
+    preceding.set_retry(v1::RETRY_CLASS_STOP_EXECUTION);
+    AnswerRefused(seq, preceding);
+    return true;
+  }
+  if (frame.frame_case() != refused_kind_ || ends_with_error) return false;
+  AnswerRefused(seq, refusal_);
+  const bool conflict = refusal_.reason() == v1::REASON_WORKFLOW_CONFLICT;
+  if (refusal_.retry() == v1::RETRY_CLASS_NEVER && !conflict && !execution.owner_token().empty()) {
+    must_fail_.insert(execution.owner_token());
+  }
+  return true;
+}
+
+void FakeSidecar::AnswerRefused(std::uint64_t seq, const v1::ErrorDetail& error) {
   v1::Refused& refused = *Answer().mutable_refused();
   refused.set_seq(seq);
-  *refused.mutable_error() = refusal_;
-  return true;
+  *refused.mutable_error() = error;
 }
 
 void FakeSidecar::HandleHello(const v1::Hello& hello) {
@@ -291,6 +320,11 @@ StoredWorkflow FakeSidecar::workflow(const std::string& id) {
 int FakeSidecar::streams() {
   const Lock lock(mu_);
   return streams_;
+}
+
+std::string FakeSidecar::log() {
+  const Lock lock(mu_);
+  return log_;
 }
 
 v1::StepRecord RecordedStep(int step_id, const std::string& name, const std::string& value) {

@@ -40,7 +40,7 @@ class FakeSidecar {
   FakeSidecar(const FakeSidecar&) = delete;
   FakeSidecar& operator=(const FakeSidecar&) = delete;
 
-  // An app over this sidecar. One at a time.
+  // An app over this sidecar. One at a time. What it logs is in log().
   std::unique_ptr<App> MakeApp(AppOptions options = {.name = "test", .version = "test-1"});
 
   // A workflow that an earlier process began. Dispatched when the app is attached.
@@ -54,7 +54,8 @@ class FakeSidecar {
   void Break();
   // Answers to resumed executions on the next Hello; adopted unless said otherwise.
   void SetVerdict(v1::Reattached::Verdict verdict);
-  // Operations of this kind are refused from now on, until the reason is REASON_UNSPECIFIED.
+  // Operations of this kind are refused from now on, until the reason is REASON_UNSPECIFIED. When the reason is not to
+  // be repeated, their execution may then only end its workflow with an error.
   void Refuse(v1::ClientFrame::FrameCase kind, v1::Reason reason, v1::RetryClass retry);
   void Push(v1::ServerFrame frame);
   void Cancel(const std::string& id);
@@ -67,6 +68,7 @@ class FakeSidecar {
   std::vector<int> operations_per_message();
   StoredWorkflow workflow(const std::string& id);
   int streams();
+  std::string log();
 
  private:
   class Link;
@@ -74,7 +76,8 @@ class FakeSidecar {
   void Deliver();
   void Receive(const std::string& message);
   void Handle(const v1::ClientFrame& frame);
-  bool Refused(const v1::ClientFrame& frame, std::uint64_t seq);
+  bool Refused(const v1::ClientFrame& frame, const v1::ExecutionRef& execution, std::uint64_t seq);
+  void AnswerRefused(std::uint64_t seq, const v1::ErrorDetail& error);
   void HandleHello(const v1::Hello& hello);
   void HandleStart(const v1::StartFrame& frame);
   void Acknowledge(std::uint64_t seq);
@@ -90,6 +93,7 @@ class FakeSidecar {
   v1::Reattached::Verdict verdict_ = v1::Reattached::VERDICT_ADOPTED;
   v1::ClientFrame::FrameCase refused_kind_ = v1::ClientFrame::FRAME_NOT_SET;
   v1::ErrorDetail refusal_;
+  std::set<std::string> must_fail_;  // owner tokens
   runtime::TransportEvents* events_ = nullptr;
   bool closing_ = false;
   std::deque<std::string> incoming_;
@@ -97,6 +101,7 @@ class FakeSidecar {
   std::vector<std::uint64_t> held_acks_;
   Frames frames_;
   std::vector<int> operations_per_message_;
+  std::string log_;
   std::map<std::string, StoredWorkflow> workflows_;
   std::multimap<std::string, std::uint64_t> waiters_;
   std::set<std::string> undispatched_;

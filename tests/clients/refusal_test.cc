@@ -1,70 +1,124 @@
-// Records that the sidecar refuses: the execution ends there, the process and its other executions go on.
-#include <atomic>
+// Refused operations: which of them stop an execution, and how its workflow ends then.
 #include <string>
 
 #include <dbos/dbos.h>
 
 #include "gtest/gtest.h"
 
+#include "clients/cpp/src/request_limits.h"
+#include "sidecar/rpc/json_check.h"
 #include "tests/clients/fake_sidecar.h"
 
 namespace dbos::testing {
 namespace {
 
+static_assert(runtime::kJsonDepthMax == sidecar::kJsonDepthMax);
+
+constexpr std::chrono::seconds kPatience{10};
+
+std::string Nested(int levels) {
+  return std::string(static_cast<std::size_t>(levels), '[') + std::string(static_cast<std::size_t>(levels), ']');
+}
+
 class RefusalTest : public ::testing::Test {
  protected:
+  // How the workflow ends, as its error record.
+  static ErrorRecord Failure(const WorkflowHandle<int>& handle) {
+    try {
+      handle.result(kPatience);
+    } catch (const WorkflowError& error) {
+      return error.record();
+    } catch (const std::exception& error) {
+      return {.name = "not a WorkflowError", .message = error.what()};
+    }
+    return {.name = "no error", .message = ""};
+  }
+  // A workflow of two steps that keeps to itself whatever it catches.
+  auto TwoSteps() {
+    return app_->workflow("w", [](Context& ctx) {
+      try {
+        ctx.step("first", [] {});
+        ctx.step("second", [] {});
+      } catch (const std::exception&) {
+      }
+      return 1;
+    });
+  }
+
   FakeSidecar sidecar_;
   std::unique_ptr<App> app_ = sidecar_.MakeApp();
 };
 
-TEST_F(RefusalTest, AnExecutionWithARefusedRecordStopsAndOthersGoOn) {
-  std::atomic<int> bodies = 0;
-  std::atomic<int> caught = 0;
-  const auto workflow = app_->workflow("w", [&](Context& ctx) {
-    try {
-      ctx.step("first", [&] { ++bodies; });
-      ctx.step("second", [&] { ++bodies; });
+TEST_F(RefusalTest, ARecordThatIsRefusedForGoodEndsTheWorkflowWithThatError) {
+  for (const v1::Reason reason : {v1::REASON_INVALID_REQUEST, v1::REASON_PAYLOAD_TOO_LARGE, v1::REASON_DATABASE_ERROR,
+                                  v1::REASON_STEP_MISMATCH, v1::REASON_STEP_ALREADY_RECORDED}) {
+    FakeSidecar sidecar;
+    const auto app = sidecar.MakeApp();
+    const auto workflow = app->workflow("w", [](Context& ctx) {
+      ctx.step("first", [] {});
+      ctx.step("second", [] {});
       return 1;
-    } catch (const std::exception&) {
-      ++caught;
-      return 2;
-    }
-  });
-  app_->launch();
-  for (const v1::Reason reason :
-       {v1::REASON_INVALID_REQUEST, v1::REASON_PAYLOAD_TOO_LARGE, v1::REASON_PRECEDING_OPERATION_FAILED}) {
-    const std::string id = "refused-" + std::to_string(reason);
-    bodies = 0;
-    sidecar_.Refuse(
-        v1::ClientFrame::kRecordStep, reason,
-        reason == v1::REASON_PRECEDING_OPERATION_FAILED ? v1::RETRY_CLASS_STOP_EXECUTION : v1::RETRY_CLASS_NEVER);
-    const auto handle = workflow.start({.workflow_id = id});
-    EXPECT_THROW(handle.result(std::chrono::milliseconds(50)), TimeoutError);
-    EXPECT_EQ(bodies, 1) << "the second body needs the first record";
-    EXPECT_EQ(sidecar_.workflow(id).outcome.kind_case(), v1::Outcome::KIND_NOT_SET);
-    sidecar_.Refuse(v1::ClientFrame::kRecordStep, v1::REASON_UNSPECIFIED, v1::RETRY_CLASS_UNSPECIFIED);
-    EXPECT_EQ(workflow.start({.workflow_id = "good-" + id}).result(), 1);
+    });
+    sidecar.Refuse(v1::ClientFrame::kRecordStep, reason, v1::RETRY_CLASS_NEVER);
+    app->launch();
+    EXPECT_EQ(Failure(workflow.start({.workflow_id = "w"})).message, "refused by the test") << v1::Reason_Name(reason);
+    EXPECT_EQ(sidecar.workflow("w").status, v1::WORKFLOW_STATUS_ERROR);
+    EXPECT_EQ(sidecar.log().find("elsewhere"), std::string::npos) << sidecar.log();
   }
-  EXPECT_EQ(caught, 0) << "a refusal is not an exception of the workflow";
+}
+
+TEST_F(RefusalTest, AMismatchThatTheSidecarFindsIsNonDeterminism) {
+  const auto workflow = TwoSteps();
+  sidecar_.Refuse(v1::ClientFrame::kRecordStep, v1::REASON_STEP_MISMATCH, v1::RETRY_CLASS_NEVER);
+  app_->launch();
+  EXPECT_EQ(Failure(workflow.start({})).name, "DBOSUnexpectedStepError");
+}
+
+TEST_F(RefusalTest, AnOutcomeThatIsRefusedIsReplacedByTheError) {
+  const auto workflow = TwoSteps();
+  sidecar_.Refuse(v1::ClientFrame::kComplete, v1::REASON_DATABASE_ERROR, v1::RETRY_CLASS_NEVER);
+  app_->launch();
+  EXPECT_EQ(Failure(workflow.start({.workflow_id = "w"})).message, "refused by the test");
+  EXPECT_NE(sidecar_.log().find("workflow w: refused: refused by the test"), std::string::npos) << sidecar_.log();
+}
+
+TEST_F(RefusalTest, AChildStartThatIsRefusedForGoodEndsTheParent) {
+  const auto child = app_->workflow("child", [](Context&) { return 1; });
+  const auto parent = app_->workflow("parent", [&](Context& ctx) { return ctx.start(child, {}).result(); });
+  app_->launch();
+  sidecar_.AddPending("p", "parent", R"({"positionalArgs":[]})", {});
+  sidecar_.Refuse(v1::ClientFrame::kStart, v1::REASON_DATABASE_ERROR, v1::RETRY_CLASS_NEVER);
+  sidecar_.Break();  // the new stream dispatches it
+  EXPECT_EQ(Failure(app_->handle<int>("p")).message, "refused by the test");
+}
+
+TEST_F(RefusalTest, OnlyAFencedExecutionGoesOnElsewhere) {
+  const auto workflow = TwoSteps();
+  sidecar_.Refuse(v1::ClientFrame::kRecordStep, v1::REASON_FENCED, v1::RETRY_CLASS_STOP_EXECUTION);
+  app_->launch();
+  EXPECT_THROW(workflow.start({.workflow_id = "w"}).result(std::chrono::milliseconds(100)), TimeoutError);
+  EXPECT_NE(sidecar_.log().find("workflow w: goes on elsewhere: "), std::string::npos) << sidecar_.log();
 }
 
 TEST_F(RefusalTest, AValueThatIsNestedTooDeepFailsItsStepAndNamesTheLimit) {
   const auto workflow = app_->workflow("w", [](Context& ctx, int levels) -> std::string {
     try {
-      const auto nested = [levels](const std::string& inner) {
-        const auto count = static_cast<std::size_t>(levels);
-        return RawJson{std::string(count, '[') + inner + std::string(count, ']')};
-      };
-      ctx.step("brackets in text", [&] { return RawJson{"\"\\\"" + std::string(500, '[') + "\""}; });
-      ctx.step("deep", [&] { return nested("1"); });
-      return "recorded";
+      return ctx.step("deep", [&] { return RawJson{Nested(levels)}; }).text;
     } catch (const StepError& error) {
       return error.message();
     }
   });
   app_->launch();
-  EXPECT_EQ(workflow.start({}, 200).result(), "recorded");
-  EXPECT_NE(workflow.start({}, 201).result().find("200 levels"), std::string::npos);
+  EXPECT_NE(workflow.start({.workflow_id = "w"}, 201).result().find("deeper than 200 levels"), std::string::npos);
+  EXPECT_TRUE(sidecar_.workflow("w").steps.at(0).outcome().has_error());
+  EXPECT_EQ(workflow.start({}, 200).result(), Nested(200));
+}
+
+TEST_F(RefusalTest, BracketsInTextAreNotNesting) {
+  const auto workflow = app_->workflow(
+      "w", [](Context& ctx) { return ctx.step("text", [] { return "\\\"" + std::string(1000, '['); }); });
+  app_->launch();
+  EXPECT_EQ(workflow.start({}).result(), "\\\"" + std::string(1000, '['));
 }
 
 }  // namespace

@@ -25,6 +25,19 @@ SteadyTime After(std::chrono::milliseconds time) {
   return std::chrono::steady_clock::now() + time;
 }
 
+const char* WhyNotAdopted(v1::Reattached::Verdict verdict) {
+  switch (verdict) {
+    case v1::Reattached::VERDICT_CANCELLED:
+      return "the workflow was cancelled";
+    case v1::Reattached::VERDICT_FINISHED:
+      return "has ended";
+    case v1::Reattached::VERDICT_UNKNOWN:
+      return "is no longer in the database";
+    default:
+      return "goes on elsewhere: another execution took the workflow over";
+  }
+}
+
 }  // namespace
 
 AppRuntime::AppRuntime(AppOptions options, std::unique_ptr<runtime::Transport> transport,
@@ -94,7 +107,7 @@ void AppRuntime::OnWelcome(const v1::Welcome& welcome) {
     if (execution == nullptr) continue;
     const bool cancelled = reattached.verdict() == v1::Reattached::VERDICT_CANCELLED;
     execution->journal().Stop(cancelled ? StopCause::kCancelled : StopCause::kLost,
-                              cancelled ? "the workflow was cancelled" : "another execution took the workflow over");
+                              WhyNotAdopted(reattached.verdict()));
   }
 }
 
@@ -104,14 +117,13 @@ void AppRuntime::OnDispatch(v1::Execution& dispatched) {
   const bool complete = dispatched.replay_complete();
   if (const ExecutionPtr older = FindLive(workflow_id)) {
     if (older->ref().owner_token() == token) return;
-    older->journal().Stop(StopCause::kLost, "the workflow was dispatched again");
+    older->journal().Stop(StopCause::kLost, "goes on in a newer execution: it was dispatched again");
   }
   runtime::Journal::Events events;
   events.finished = [this, workflow_id, token] { Forget(workflow_id, token); };
   events.stopped = [this, workflow_id, token](StopCause cause, const std::string& why) {
-    if (cause == StopCause::kLost) Log("workflow " + workflow_id + " goes on elsewhere: " + why);
-    if (cause == StopCause::kNonDeterminism) Log(why);
-    if (cause != StopCause::kNonDeterminism) Forget(workflow_id, token);
+    if (cause != StopCause::kCancelled) Log("workflow " + workflow_id + ": " + why);
+    if (cause == StopCause::kLost || cause == StopCause::kCancelled) Forget(workflow_id, token);
   };
   const runtime::Services services{session_, holds_, timers_, pool_};
   auto execution = std::make_shared<runtime::Execution>(services, dispatched, std::move(events));
@@ -139,7 +151,7 @@ void AppRuntime::Release(const ExecutionPtr& execution, const std::string& reaso
   v1::ReleaseFrame frame;
   *frame.mutable_execution() = execution->ref();
   frame.set_reason(reason);
-  execution->journal().Stop(StopCause::kLost, reason);
+  execution->journal().Stop(StopCause::kLost, "handed back: " + reason);
   if (session_.EnqueueControl(FrameKind::kRelease, frame.SerializeAsString())) session_.Pump();
 }
 
@@ -152,12 +164,17 @@ void AppRuntime::OnCancel(const v1::CancelExecution& cancel) {
 void AppRuntime::OnEvict(const v1::EvictExecution& evict) {
   const ExecutionPtr execution = FindLive(evict.execution());
   if (execution == nullptr) return;
+  // Whatever the reason: this process must write nothing more for it.
   const bool cancelled = evict.why().reason() == v1::REASON_WORKFLOW_CANCELLED;
-  execution->journal().Stop(cancelled ? StopCause::kCancelled : StopCause::kLost, evict.why().message());
+  execution->journal().Stop(
+      cancelled ? StopCause::kCancelled : StopCause::kLost,
+      std::string(evict.why().reason() == v1::REASON_FENCED ? "goes on elsewhere: " : "evicted: ") +
+          evict.why().message());
 }
 
 void AppRuntime::OnFatal(const v1::ErrorDetail& error) {
-  for (const ExecutionPtr& execution : Live()) execution->journal().Stop(StopCause::kLost, error.message());
+  for (const ExecutionPtr& execution : Live())
+    execution->journal().Stop(StopCause::kLost, "the session is over: " + error.message());
 }
 
 void AppRuntime::Log(const std::string& line) {

@@ -47,18 +47,19 @@ std::string Execution::AwaitChild(const std::string& child_id) {
     return ValueOfWorkflow(child_id, OutcomeOf(recorded->outcome()));
   }
   const std::int64_t started = NowMs();
-  const StoredOutcome outcome = AwaitOutcome(child_id);
+  StoredOutcome outcome = AwaitOutcome(child_id);
+  LimitOutcome(outcome, services_.session.max_payload_bytes());
   journal_->Hold(EncodeRecord(next_step_++, kGetResult, outcome, started, child_id));
   return ValueOfWorkflow(child_id, outcome);
 }
 
-// A refusal that the workflow is to blame for is an exception in its code; any other stops the execution here, so that
-// a protocol error is never recorded.
+// A refusal that the workflow is to blame for is an exception in its code; any other stops the execution, so that a
+// protocol error is never recorded as a step.
 void Execution::WaitAccepted(const std::shared_ptr<Reply>& reply) {
   journal_->WaitReply(reply);
   const v1::ErrorDetail& refusal = reply->refusal();
   if (refusal.reason() == v1::REASON_UNSPECIFIED) return;
-  if (refusal.retry() != v1::RETRY_CLASS_NEVER) journal_->OnRefused(refusal);
+  if (!IsCallersFault(refusal)) journal_->StopRefused(refusal);
   journal_->ThrowIfStopped();
   ThrowProtocolError(refusal.reason(), refusal.message());
 }

@@ -8,6 +8,8 @@
 #include <cxxabi.h>
 #include <dbos/values.h>
 
+#include "request_limits.h"
+
 namespace dbos {
 namespace {
 
@@ -16,26 +18,6 @@ constexpr char kAwaitedDeadLetter[] = "DBOSAwaitedWorkflowExceededMaxRecoveryAtt
 constexpr char kMaxStepRetries[] = "DBOSMaxStepRetriesError";
 constexpr char kUnexpectedStep[] = "DBOSUnexpectedStepError";
 constexpr std::size_t kErrorTextMax = 64 << 10;
-constexpr std::size_t kDepthMax = 200;  // of the sidecar
-
-// Of JSON text.
-bool IsNestedDeeper(std::string_view text, std::size_t levels) {
-  if (text.size() <= 2 * levels) return false;  // each level has two brackets
-  std::size_t depth = 0;
-  bool in_string = false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (c == '"') in_string = !in_string;
-    if (in_string) {
-      if (c == '\\') ++i;
-    } else if (c == '[' || c == '{') {
-      if (++depth > levels) return true;
-    } else if (c == ']' || c == '}') {
-      --depth;
-    }
-  }
-  return false;
-}
 
 std::string TypeName(const std::type_info& type) {
   int status = 0;
@@ -90,6 +72,22 @@ bool IsUtf8WithoutNul(std::string_view text) {
   std::string quoted = "\"";  // the JSON parser validates UTF-8
   for (const char c : text) quoted += is_ascii(c) ? '_' : c;
   return nlohmann::json::accept(quoted + '"');
+}
+
+// Of valid JSON.
+bool IsTooDeep(std::string_view text) {
+  if (text.size() <= 2 * std::size_t{kJsonDepthMax}) return false;
+  int depth = 0;
+  bool quoted = false;
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    const char c = text[at];
+    if (c == '\\') ++at;  // only strings have escapes
+    if (c == '"') quoted = !quoted;
+    if (quoted) continue;
+    if ((c == '[' || c == '{') && ++depth > kJsonDepthMax) return true;
+    if (c == ']' || c == '}') --depth;
+  }
+  return false;
 }
 
 }  // namespace
@@ -155,10 +153,11 @@ std::string ValueOfWorkflow(const std::string& workflow_id, const StoredOutcome&
 }
 
 void LimitOutcome(StoredOutcome& outcome, std::size_t max_bytes) {
-  if (IsNestedDeeper(outcome.text, kDepthMax)) {
-    const InvalidArgument error("the value is nested deeper than " + std::to_string(kDepthMax) + " levels; flatten it");
+  const bool portable = outcome.serialization.empty() || outcome.serialization == "portable_json";
+  if (portable && IsTooDeep(outcome.text)) {
+    const InvalidArgument error("the value is nested deeper than " + std::to_string(kJsonDepthMax) +
+                                " levels, the limit of stored JSON; flatten it");
     outcome = FailedWith(error.record());
-    return;
   }
   if (outcome.text.size() <= max_bytes) return;
   const PayloadTooLarge error("the value has " + std::to_string(outcome.text.size()) + " bytes, the limit is " +

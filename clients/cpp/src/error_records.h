@@ -31,7 +31,7 @@ std::string ValueOfStep(const StoredOutcome& outcome);
 // The value's text, or throws what awaiting the workflow throws.
 std::string ValueOfWorkflow(const std::string& workflow_id, const StoredOutcome& outcome);
 
-// Replaces an outcome that is larger, or nested deeper, than the sidecar takes with a failure that names the limit.
+// Replaces an outcome that is larger or nested deeper than the sidecar takes with a failure that names the limit.
 void LimitOutcome(StoredOutcome& outcome, std::size_t max_bytes);
 
 // Throws InvalidArgument unless it is UTF-8 without NUL, not empty and at most `max_bytes` long.

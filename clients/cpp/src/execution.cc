@@ -17,29 +17,21 @@ Execution::Execution(const Services& services, v1::Execution& dispatched, Journa
       input_(std::move(*dispatched.mutable_input())) {
   replay_.Add(*dispatched.mutable_replay());
   auto stopped = std::move(events.stopped);
-  events.stopped = [this, stopped = std::move(stopped)](StopCause cause, const std::string& why) {
+  events.stopped = [&pool = services_.pool, source = stop_, stopped = std::move(stopped)](StopCause cause,
+                                                                                          const std::string& why) {
     // User code may listen on the stop token: never call it on a thread of gRPC.
-    services_.pool.Submit([source = stop_]() mutable { source.request_stop(); });
+    pool.Submit([source]() mutable { source.request_stop(); });
     stopped(cause, why);
   };
-  journal_ = std::make_shared<Journal>(services_.session, services_.holds, std::move(events));
+  journal_ = std::make_shared<Journal>(services_.session, services_.holds, ref_, std::move(events));
 }
 
 void Execution::Run(const detail::WorkflowBody& body) {
   thread_ = std::this_thread::get_id();
   StoredOutcome outcome = RunWorkflow(body);
   JoinAsyncSteps();
-  std::string why;
-  switch (journal_->stop_cause(&why)) {
-    case StopCause::kNone:
-      return Complete(std::move(outcome));
-    case StopCause::kNonDeterminism:
-      // Also when user code caught it: what ran after it is not a continuation of what was recorded.
-      return Complete(FailedWith(NonDeterminismError(why).record()));
-    case StopCause::kLost:
-    case StopCause::kCancelled:
-      return;
-  }
+  LimitOutcome(outcome, services_.session.max_payload_bytes());
+  journal_->Finish(std::move(outcome));
 }
 
 StoredOutcome Execution::RunWorkflow(const detail::WorkflowBody& body) {
@@ -55,16 +47,6 @@ StoredOutcome Execution::RunWorkflow(const detail::WorkflowBody& body) {
   } catch (...) {
     return FailedWith(RecordOf(std::current_exception()));
   }
-}
-
-void Execution::Complete(StoredOutcome outcome) {
-  LimitOutcome(outcome, services_.session.max_payload_bytes());
-  v1::CompleteFrame frame;
-  *frame.mutable_execution() = ref_;
-  v1::Outcome& wire = *frame.mutable_outcome();
-  (outcome.failed ? wire.mutable_error() : wire.mutable_value())->set_data(outcome.text);
-  journal_->Finish({.kind = FrameKind::kComplete, .body = frame.SerializeAsString(), .owner = nullptr},
-                   std::move(outcome));
 }
 
 void Execution::JoinAsyncSteps() {

@@ -66,7 +66,6 @@ class Execution final : public detail::Operations, public AttemptWorld, public s
 
  private:
   StoredOutcome RunWorkflow(const detail::WorkflowBody& body);
-  void Complete(StoredOutcome outcome);
   void RecordStep(std::int32_t step_id, std::string_view name, const StoredOutcome& outcome,
                   std::int64_t started_at_ms);
   const v1::StepRecord* TakeRecorded(std::int32_t step_id, std::string_view name);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "protocol_errors.h"
+
 namespace dbos::runtime {
 namespace {
 
@@ -14,10 +16,37 @@ v1::ErrorDetail StoppedError(const std::string& why) {
   return error;
 }
 
+// What a refusal means for the execution. An operation that was refused while the execution still owned its workflow
+// would be refused again in every other process, so the workflow ends with that error.
+StopCause CauseOf(v1::Reason reason) {
+  switch (reason) {
+    case v1::REASON_WORKFLOW_CANCELLED:
+      return StopCause::kCancelled;
+    case v1::REASON_STEP_MISMATCH:
+    case v1::REASON_STEP_ALREADY_RECORDED:
+      return StopCause::kNonDeterminism;
+    case v1::REASON_INVALID_REQUEST:
+    case v1::REASON_PAYLOAD_TOO_LARGE:
+    case v1::REASON_DATABASE_ERROR:
+    case v1::REASON_PRECEDING_OPERATION_FAILED:
+      return StopCause::kRefused;
+    default:
+      return StopCause::kLost;
+  }
+}
+
+bool EndsWithFailure(StopCause cause) {
+  return cause == StopCause::kNonDeterminism || cause == StopCause::kRefused;
+}
+
+std::string Why(const v1::ErrorDetail& error) {
+  return (error.reason() == v1::REASON_FENCED ? "goes on elsewhere: " : "refused: ") + error.message();
+}
+
 }  // namespace
 
-Journal::Journal(Session& session, Holds& holds, Events events)
-    : session_(session), holds_(holds), events_(std::move(events)) {
+Journal::Journal(Session& session, Holds& holds, v1::ExecutionRef execution, Events events)
+    : session_(session), holds_(holds), ref_(std::move(execution)), events_(std::move(events)) {
 }
 
 std::uint64_t Journal::Send(Operation operation) {
@@ -58,15 +87,14 @@ std::uint64_t Journal::Flush() {
   return position;
 }
 
-void Journal::Finish(Operation completion, StoredOutcome outcome) {
+void Journal::Finish(StoredOutcome outcome) {
   bool pump = false;
   {
     const MutexLock lock(mu_);
     if (Gone()) return;
     pump = SendHeld();
-    finishing_ = true;
-    outcome_ = std::move(outcome);
-    pump |= SendLocked(std::move(completion));
+    outcome_ = failure_ ? *failure_ : std::move(outcome);
+    pump |= SendEnding();
   }
   if (pump) session_.Pump();
 }
@@ -91,6 +119,17 @@ bool Journal::SendLocked(Operation operation) {
   ++sent_;
   if (operation.owner == nullptr) operation.owner = shared_from_this();
   return session_.Enqueue(std::move(operation));
+}
+
+bool Journal::SendEnding() {
+  failure_sent_ = failure_.has_value();
+  v1::CompleteFrame frame;
+  *frame.mutable_execution() = ref_;
+  v1::Outcome& wire = *frame.mutable_outcome();
+  (outcome_.failed ? wire.mutable_error() : wire.mutable_value())->set_data(outcome_.text);
+  return SendLocked({.kind = FrameKind::kComplete,
+                     .body = frame.SerializeAsString(),
+                     .owner = std::shared_ptr<OperationOwner>(shared_from_this(), &ending_)});
 }
 
 void Journal::WaitDurable(std::uint64_t position) {
@@ -123,26 +162,38 @@ void Journal::WaitReply(const std::shared_ptr<Reply>& reply) {
 }
 
 void Journal::Stop(StopCause cause, const std::string& why) {
+  std::optional<StoredOutcome> failure;
+  if (cause == StopCause::kNonDeterminism) failure = FailedWith(NonDeterminismError(why).record());
+  StopWith(cause, why, std::move(failure));
+}
+
+void Journal::StopRefused(const v1::ErrorDetail& error) {
+  const StopCause cause = CauseOf(error.reason());
+  if (!EndsWithFailure(cause)) return StopWith(cause, Why(error), std::nullopt);
+  {
+    const MutexLock lock(mu_);
+    held_.reset();  // it would follow what was refused
+  }
+  StopWith(cause, cause == StopCause::kRefused ? Why(error) : error.message(),
+           FailedWith(RecordOf(error.reason(), error.message())));
+}
+
+void Journal::StopWith(StopCause cause, const std::string& why, std::optional<StoredOutcome> failure) {
   std::shared_ptr<Reply> reply;
   {
     const MutexLock lock(mu_);
-    if (finished_ || Gone() || stop_ == cause) return;
+    if (finished_ || Gone() || (stop_ != StopCause::kNone && failure)) return;
     stop_ = cause;
     gone_ = Gone();
     why_ = why;
-    if (cause != StopCause::kNonDeterminism) held_.reset();
+    failure_ = std::move(failure);
+    if (Gone()) held_.reset();
     reply = reply_;
   }
   advanced_.NotifyAll();
   ended_.NotifyAll();
   if (reply != nullptr) reply->Abort(StoppedError(why));
   events_.stopped(cause, why);
-}
-
-StopCause Journal::stop_cause(std::string* why) const {
-  const MutexLock lock(mu_);
-  if (why != nullptr) *why = why_;
-  return stop_;
 }
 
 void Journal::ThrowIfStopped() const {
@@ -155,6 +206,7 @@ void Journal::ThrowIfStoppedLocked() const {
     case StopCause::kNone:
       return;
     case StopCause::kLost:
+    case StopCause::kRefused:
       throw ExecutionStopped(why_);
     case StopCause::kCancelled:
       throw WorkflowCancelled(why_);
@@ -177,26 +229,47 @@ std::optional<StoredOutcome> Journal::WaitFinished(std::optional<SteadyTime> dea
 }
 
 void Journal::OnAcknowledged(std::size_t count) {
-  bool finished = false;
   bool reached = false;
   {
     const MutexLock lock(mu_);
     durable_ += count;
-    finished = finishing_ && durable_ == sent_ && !finished_;
-    finished_ |= finished;
     reached = wake_at_ != 0 && durable_ >= wake_at_;
     if (reached) wake_at_ = 0;
   }
   // Without the lock, so that the woken thread does not run into it; the caller keeps this object alive.
   if (reached) advanced_.NotifyAll();
-  if (!finished) return;
+}
+
+void Journal::OnRefused(const v1::ErrorDetail& error) {
+  StopRefused(error);
+}
+
+void Journal::Ended() {
+  {
+    const MutexLock lock(mu_);
+    if (finished_ || Gone()) return;
+    finished_ = true;
+  }
   ended_.NotifyAll();
   events_.finished();
 }
 
-void Journal::OnRefused(const v1::ErrorDetail& error) {
-  const bool cancelled = error.reason() == v1::REASON_WORKFLOW_CANCELLED;
-  Stop(cancelled ? StopCause::kCancelled : StopCause::kLost, error.message());
+// The workflow ends with the failure instead. When that is refused too, nothing is left to say.
+void Journal::EndingRefused(const v1::ErrorDetail& error) {
+  StopRefused(error);
+  bool given_up = false;
+  bool pump = false;
+  {
+    const MutexLock lock(mu_);
+    if (Gone() || !failure_) return;
+    given_up = failure_sent_;
+    if (!given_up) {
+      outcome_ = *failure_;
+      pump = SendEnding();
+    }
+  }
+  if (given_up) Stop(StopCause::kLost, Why(error));
+  if (pump) session_.Pump();
 }
 
 }  // namespace dbos::runtime

@@ -4,7 +4,9 @@
 // code at once; its record is held until the next operation, the return, a wait or 1 ms, so that the last step and the
 // outcome of the workflow leave in one message and share a commit.
 //
-// Once stopped, nothing more is sent for the execution.
+// An execution that is lost or cancelled sends nothing more. One that failed for good, because its code took another
+// path or because the sidecar refused one of its operations, still ends its workflow: with that failure as the outcome,
+// whatever its code returns.
 //
 // Threads:  any; waits happen on the workflow's threads.
 // Lifetime: shared with the session's outbox until every operation is answered.
@@ -25,7 +27,7 @@
 
 namespace dbos::runtime {
 
-enum class StopCause { kNone, kLost, kCancelled, kNonDeterminism };
+enum class StopCause { kNone, kLost, kCancelled, kNonDeterminism, kRefused };
 
 class Journal final : public OperationOwner, public Holder, public std::enable_shared_from_this<Journal> {
  public:
@@ -34,7 +36,7 @@ class Journal final : public OperationOwner, public Holder, public std::enable_s
     std::function<void(StopCause, const std::string& why)> stopped;
     std::function<void()> finished;  // the outcome is durable
   };
-  Journal(Session& session, Holds& holds, Events events);
+  Journal(Session& session, Holds& holds, v1::ExecutionRef execution, Events events);
 
   // Sends everything held, then the operation; returns the position after it, for WaitDurable.
   std::uint64_t Send(Operation operation);
@@ -42,8 +44,8 @@ class Journal final : public OperationOwner, public Holder, public std::enable_s
   void Hold(Operation operation);
   // Sends what is held; returns the position after everything sent.
   std::uint64_t Flush();
-  // The outcome of the workflow, with what is held, in one message.
-  void Finish(Operation completion, StoredOutcome outcome);
+  // Sends the outcome of the workflow, with what is held, in one message; nothing when it is lost or cancelled.
+  void Finish(StoredOutcome outcome);
 
   // Waits until everything before `position` is durable. Throws when the execution is stopped.
   void WaitDurable(std::uint64_t position);
@@ -53,7 +55,8 @@ class Journal final : public OperationOwner, public Holder, public std::enable_s
   void WaitReply(const std::shared_ptr<Reply>& reply);
 
   void Stop(StopCause cause, const std::string& why);
-  StopCause stop_cause(std::string* why = nullptr) const;
+  // The sidecar has refused an operation of this execution, or ends it, for this reason.
+  void StopRefused(const v1::ErrorDetail& error);
   void ThrowIfStopped() const;
 
   // The durable outcome; nothing when the execution was stopped or the time is over first.
@@ -65,7 +68,24 @@ class Journal final : public OperationOwner, public Holder, public std::enable_s
   void FlushHeld(std::uint64_t number) override;
 
  private:
+  // The owner of the last operation, which is answered apart from the others.
+  class Ending final : public OperationOwner {
+   public:
+    explicit Ending(Journal& journal) : journal_(journal) {}
+    void OnAcknowledged(std::size_t /*count*/) override { journal_.Ended(); }
+    void OnRefused(const v1::ErrorDetail& error) override { journal_.EndingRefused(error); }
+    bool Abandoned() const override { return journal_.Abandoned(); }
+    const void* execution() const override { return journal_.execution(); }
+
+   private:
+    Journal& journal_;
+  };
+
+  void Ended();
+  void EndingRefused(const v1::ErrorDetail& error);
+  void StopWith(StopCause cause, const std::string& why, std::optional<StoredOutcome> failure);
   bool SendHeld() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  bool SendEnding() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool SendLocked(Operation operation) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Another process has it, or nobody may have it: nothing more is sent.
   bool Gone() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
@@ -75,7 +95,9 @@ class Journal final : public OperationOwner, public Holder, public std::enable_s
 
   Session& session_;
   Holds& holds_;
+  const v1::ExecutionRef ref_;
   const Events events_;
+  Ending ending_{*this};
   mutable Mutex mu_;
   CondVar advanced_;  // for the workflow's threads: more is durable, or stopped
   CondVar ended_;     // for handles: finished or stopped
@@ -84,9 +106,10 @@ class Journal final : public OperationOwner, public Holder, public std::enable_s
   std::uint64_t wake_at_ ABSL_GUARDED_BY(mu_) = 0;  // the least position a thread waits for, 0 for none
   std::optional<Operation> held_ ABSL_GUARDED_BY(mu_);
   std::uint64_t hold_number_ ABSL_GUARDED_BY(mu_) = 0;
-  bool finishing_ ABSL_GUARDED_BY(mu_) = false;
   bool finished_ ABSL_GUARDED_BY(mu_) = false;
-  StoredOutcome outcome_ ABSL_GUARDED_BY(mu_);
+  StoredOutcome outcome_ ABSL_GUARDED_BY(mu_);                 // sent last
+  std::optional<StoredOutcome> failure_ ABSL_GUARDED_BY(mu_);  // takes the place of any other outcome
+  bool failure_sent_ ABSL_GUARDED_BY(mu_) = false;
   std::atomic<bool> gone_{false};  // as Gone(), for Abandoned, which the session calls under its own lock
   StopCause stop_ ABSL_GUARDED_BY(mu_) = StopCause::kNone;
   std::string why_ ABSL_GUARDED_BY(mu_);

@@ -35,6 +35,8 @@ class OperationOwner {
   virtual void OnAwaited(const v1::AwaitWorkflowResponse& /*response*/) {}
   // True: the execution was stopped, do not send this again. Called with the session's lock held: must take none.
   virtual bool Abandoned() const = 0;
+  // Operations of one execution stay in order. This names the execution; by default every owner is one of its own.
+  virtual const void* execution() const { return this; }
 };
 
 struct Operation {

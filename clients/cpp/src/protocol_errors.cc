@@ -28,6 +28,19 @@ void ThrowProtocolError(v1::Reason reason, const std::string& message) {
   }
 }
 
+ErrorRecord RecordOf(v1::Reason reason, const std::string& message) {
+  try {
+    ThrowProtocolError(reason, message);
+  } catch (const Error& error) {
+    return error.record();
+  }
+}
+
+bool IsCallersFault(const v1::ErrorDetail& error) {
+  return error.reason() == v1::REASON_WORKFLOW_CONFLICT || error.reason() == v1::REASON_INVALID_REQUEST ||
+         error.reason() == v1::REASON_PAYLOAD_TOO_LARGE;
+}
+
 void ThrowIfRefused(const v1::ErrorDetail& error) {
   if (error.reason() != v1::REASON_UNSPECIFIED) ThrowProtocolError(error.reason(), error.message());
 }

@@ -1,5 +1,7 @@
 #include "reply.h"
 
+#include "protocol_errors.h"
+
 namespace dbos::runtime {
 
 bool Reply::Wait(std::optional<SteadyTime> deadline) {
@@ -30,7 +32,7 @@ void Reply::OnAcknowledged(std::size_t /*count*/) {
 }
 
 void Reply::OnRefused(const v1::ErrorDetail& error) {
-  if (prefix_ != nullptr && error.retry() == v1::RETRY_CLASS_NEVER) {
+  if (prefix_ != nullptr && IsCallersFault(error)) {
     prefix_->OnAcknowledged(1);  // the execution goes on: user code gets the refusal as an exception
   } else if (prefix_ != nullptr) {
     prefix_->OnRefused(error);

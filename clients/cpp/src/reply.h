@@ -29,6 +29,7 @@ class Reply final : public OperationOwner {
   void OnRefused(const v1::ErrorDetail& error) override;
   void OnStarted(const v1::StartWorkflowResponse& response) override;
   void OnAwaited(const v1::AwaitWorkflowResponse& response) override;
+  const void* execution() const override { return prefix_ != nullptr ? prefix_->execution() : this; }
   bool Abandoned() const override { return abandoned_ || (prefix_ != nullptr && prefix_->Abandoned()); }
 
  private:

@@ -5,6 +5,9 @@
 
 namespace dbos::runtime {
 
+// Levels of nesting of a value. The sidecar has the same number (sidecar/rpc/json_check.h) and refuses what is deeper.
+inline constexpr int kJsonDepthMax = 200;
+
 // The defaults hold until the sidecar has told its own.
 struct RequestLimits {
   std::size_t max_name_bytes = 1024;

@@ -131,7 +131,8 @@ class RequestRefused : public Error {
   std::string reason_;
 };
 
-// The unwinding type: this process no longer runs the workflow, because another one does or because the app shuts down.
+// The unwinding type: this process no longer runs the workflow, because another one does, because the app shuts down or
+// because the sidecar refused one of its records for good; in the last case the workflow ends with that error.
 class ExecutionStopped {
  public:
   explicit ExecutionStopped(std::string why) : why_(std::move(why)) {}
