@@ -18,13 +18,28 @@ class Owner final : public OperationOwner {
   bool abandoned = false;
 };
 
+// Another operation of the same execution, with an answer of its own.
+class Follower final : public OperationOwner {
+ public:
+  explicit Follower(std::shared_ptr<Owner> first) : first_(std::move(first)) {}
+  void OnAcknowledged(std::size_t /*count*/) override {}
+  void OnRefused(const v1::ErrorDetail& /*error*/) override {}
+  bool Abandoned() const override { return false; }
+  const void* execution() const override { return first_->execution(); }
+
+ private:
+  const std::shared_ptr<Owner> first_;
+};
+
 class OutboxTest : public ::testing::Test {
  protected:
-  void PushStep(int step_id, std::size_t padding = 0) {
+  void PushStepOf(const std::shared_ptr<OperationOwner>& owner, int step_id) { PushStep(step_id, 0, owner); }
+  void PushStep(int step_id, std::size_t padding = 0) { PushStep(step_id, padding, owner_); }
+  void PushStep(int step_id, std::size_t padding, const std::shared_ptr<OperationOwner>& owner) {
     v1::RecordStepFrame frame;
     frame.mutable_step()->set_step_id(step_id);
     frame.mutable_step()->set_name(std::string(padding, 'x'));
-    outbox_.Push({.kind = FrameKind::kRecordStep, .body = frame.SerializeAsString(), .owner = owner_});
+    outbox_.Push({.kind = FrameKind::kRecordStep, .body = frame.SerializeAsString(), .owner = owner});
   }
   void PushAwait(const std::string& id) {
     v1::AwaitFrame frame;
@@ -116,6 +131,47 @@ TEST_F(OutboxTest, AWaitDoesNotKeepTheRestFromLeaving) {
   EXPECT_EQ(Acknowledge(2, 2), 1U);
   EXPECT_EQ(outbox_.size(), 1U);
   EXPECT_NE(outbox_.Take(1).owner, nullptr);
+  EXPECT_EQ(outbox_.size(), 0U);
+}
+
+TEST_F(OutboxTest, WhatIsRefusedForNowKeepsItsPlaceInItsExecution) {
+  const auto other = std::make_shared<Owner>();
+  PushStep(1);
+  PushStepOf(other, 10);
+  PushStep(2);
+  PushStepOf(std::make_shared<Follower>(owner_), 3);
+  EXPECT_EQ(Next(), (Seen{"1@1", "10@2", "2@3", "3@4"}));
+  PushStep(4);
+  EXPECT_TRUE(outbox_.SendAgain(3));
+  EXPECT_FALSE(outbox_.SendAgain(4)) << "it is behind the other one already";
+  PushStepOf(other, 11);
+  outbox_.PushControl(FrameKind::kPong, "");
+  EXPECT_EQ(Next(), Seen{"pong"}) << "operations wait, control frames do not";
+  EXPECT_EQ(Acknowledge(4, 4), 0U) << "an acknowledgement must not overtake step 2";
+  EXPECT_EQ(Acknowledge(1, 2), 1U);
+  outbox_.Resume();
+  EXPECT_EQ(Next(), (Seen{"2@5", "3@6", "4@7", "11@8"}));
+  EXPECT_EQ(Acknowledge(5, 7), 1U);
+}
+
+TEST_F(OutboxTest, ANewStreamSendsWhatWasRefusedForNowInOrder) {
+  PushStep(1);
+  PushStep(2);
+  EXPECT_EQ(Next().size(), 2U);
+  EXPECT_TRUE(outbox_.SendAgain(1));
+  PushStep(3);
+  outbox_.Rewind();
+  EXPECT_EQ(Next(), (Seen{"1@3", "2@4", "3@5"}));
+}
+
+TEST_F(OutboxTest, AWaitThatIsRefusedForNowIsSentAgain) {
+  PushAwait("w");
+  EXPECT_EQ(Next(), Seen{"w@1"});
+  EXPECT_TRUE(outbox_.SendAgain(1));
+  outbox_.Resume();
+  EXPECT_EQ(Next(), Seen{"w@2"});
+  owner_->abandoned = true;
+  EXPECT_FALSE(outbox_.SendAgain(2));
   EXPECT_EQ(outbox_.size(), 0U);
 }
 

@@ -126,5 +126,21 @@ TEST_F(ReconnectTest, AnOperationThatMayBeRepeatedIsRepeated) {
   EXPECT_EQ(requests[0], requests[1]);
 }
 
+TEST_F(ReconnectTest, WhatFollowsARepeatedRecordIsSentBehindItAgain) {
+  sidecar_.Refuse(v1::ClientFrame::kRecordStep, v1::REASON_INFLIGHT_LIMIT, v1::RETRY_CLASS_SAME_REQUEST);
+  const auto workflow = app_->workflow("w", [](Context& ctx) { return ctx.step("only", [] { return 1; }); });
+  app_->launch();
+  const auto handle = workflow.start({.workflow_id = "w"});
+  const auto records = [](const Frames& frames) {
+    return std::count_if(frames.begin(), frames.end(), [](const auto& frame) { return frame.has_record_step(); });
+  };
+  sidecar_.WaitUntil([&](const Frames& frames) { return records(frames) >= 2; });
+  sidecar_.Refuse(v1::ClientFrame::kRecordStep, v1::REASON_UNSPECIFIED, v1::RETRY_CLASS_UNSPECIFIED);
+  EXPECT_EQ(handle.result(), 1);
+  const Frames frames = sidecar_.frames();
+  EXPECT_TRUE(frames[frames.size() - 2].has_record_step());
+  EXPECT_TRUE(frames[frames.size() - 1].has_complete());
+}
+
 }  // namespace
 }  // namespace dbos::testing

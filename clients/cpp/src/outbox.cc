@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <utility>
+#include <vector>
 
 namespace dbos::runtime {
 
@@ -11,7 +12,7 @@ void Outbox::Push(Operation operation) {
 
 std::string Outbox::NextMessage() {
   std::string message = std::exchange(control_, {});
-  while (sent_ < queue_.size() && in_flight_ < max_in_flight_) {
+  while (!paused_ && sent_ < queue_.size() && in_flight_ < max_in_flight_) {
     Slot& slot = queue_[sent_];
     const std::size_t bytes = slot.operation.body.size();
     if (!message.empty() && message.size() + bytes > kMessageBytes) break;
@@ -23,10 +24,7 @@ std::string Outbox::NextMessage() {
     waits_.emplace(slot.seq, std::move(slot.operation));
     slot.answered = true;
   }
-  while (!queue_.empty() && queue_.front().answered) {
-    queue_.pop_front();
-    --sent_;
-  }
+  DropAnswered();
   return message;
 }
 
@@ -42,10 +40,7 @@ void Outbox::Acknowledge(const v1::Acknowledged& acknowledged, Answered& answere
       Answer(*slot);
     }
   }
-  while (!queue_.empty() && queue_.front().answered) {
-    queue_.pop_front();
-    --sent_;
-  }
+  DropAnswered();
 }
 
 Operation Outbox::Take(std::uint64_t seq) {
@@ -62,6 +57,27 @@ Operation Outbox::Take(std::uint64_t seq) {
   return operation;
 }
 
+bool Outbox::SendAgain(std::uint64_t seq) {
+  std::vector<Slot> again;
+  if (waits_.contains(seq)) {
+    again.push_back({.operation = Take(seq)});
+  } else {
+    const auto refused = FindSlot(seq);
+    if (refused == queue_.end() || refused->seq != seq || refused->answered) return false;
+    const void* execution = refused->operation.owner->execution();
+    const auto end = queue_.begin() + static_cast<std::ptrdiff_t>(sent_);
+    for (auto slot = refused; slot != end; ++slot) {
+      if (slot->answered || slot->operation.owner->execution() != execution) continue;
+      again.push_back({.operation = slot->operation});
+      Answer(*slot);
+    }
+  }
+  std::erase_if(again, [](const Slot& slot) { return slot.operation.owner->Abandoned(); });
+  queue_.insert(queue_.begin() + static_cast<std::ptrdiff_t>(sent_), again.begin(), again.end());
+  DropAnswered();
+  return !again.empty() && !std::exchange(paused_, true);
+}
+
 void Outbox::Rewind() {
   std::deque<Slot> again;
   for (Slot& slot : queue_) {
@@ -73,6 +89,7 @@ void Outbox::Rewind() {
   queue_ = std::move(again);
   waits_.clear();
   control_.clear();
+  paused_ = false;
   sent_ = 0;
   in_flight_ = 0;
 }
@@ -94,6 +111,13 @@ void Outbox::Answer(Slot& slot) {
   slot.answered = true;
   slot.operation = {};
   --in_flight_;
+}
+
+void Outbox::DropAnswered() {
+  while (!queue_.empty() && queue_.front().answered) {
+    queue_.pop_front();
+    --sent_;
+  }
 }
 
 std::deque<Outbox::Slot>::iterator Outbox::FindSlot(std::uint64_t seq) {

@@ -66,6 +66,12 @@ class Outbox {
   // Removes one operation; empty when the seq is unknown.
   Operation Take(std::uint64_t seq);
 
+  // The operation was refused for now. It is to be sent again, and behind it, in order, what follows of its execution
+  // on the stream: whatever the answers to that are, it has them again. Nothing but control frames leaves until Resume.
+  // False: there is nothing new to resume.
+  bool SendAgain(std::uint64_t seq);
+  void Resume() { paused_ = false; }
+
   // A new stream: everything unanswered is to be sent again, apart from what was abandoned.
   void Rewind();
   // Empties it, for a session that is over for good.
@@ -80,9 +86,11 @@ class Outbox {
     bool answered = false;
   };
   void Answer(Slot& slot);
+  void DropAnswered();
   std::deque<Slot>::iterator FindSlot(std::uint64_t seq);
 
   std::size_t max_in_flight_ = 1024;
+  bool paused_ = false;
   std::uint64_t last_seq_ = 0;
   std::size_t sent_ = 0;       // queue_[0, sent_) are on the stream
   std::size_t in_flight_ = 0;  // of these, unanswered; waits count too

@@ -203,23 +203,25 @@ void Session::HandleAcknowledged(const v1::Acknowledged& acknowledged) {
 }
 
 void Session::HandleRefused(const v1::Refused& refused) {
-  Operation operation;
-  {
-    const MutexLock lock(mu_);
-    operation = outbox_.Take(refused.seq());
-  }
-  if (operation.owner == nullptr) return;
   const v1::RetryClass retry = refused.error().retry();
   if (retry == v1::RETRY_CLASS_SAME_REQUEST || retry == v1::RETRY_CLASS_AFTER_RECONNECT) {
-    return SendAgainLater(std::move(operation));
+    return SendAgainLater(refused.seq());
   }
-  operation.owner->OnRefused(refused.error());
+  Answer(refused.seq(), [&](auto& owner) { owner.OnRefused(refused.error()); });
 }
 
-void Session::SendAgainLater(Operation operation) {
-  auto shared = std::make_shared<Operation>(std::move(operation));
-  timers_.After(kSendAgainDelay, [this, shared] {
-    if (!shared->owner->Abandoned()) Send(std::move(*shared));
+// The sidecar has no room for it, or no database: the whole session gives it a moment.
+void Session::SendAgainLater(std::uint64_t seq) {
+  {
+    const MutexLock lock(mu_);
+    if (!outbox_.SendAgain(seq)) return;
+  }
+  timers_.After(kSendAgainDelay, [this] {
+    {
+      const MutexLock lock(mu_);
+      outbox_.Resume();
+    }
+    Pump();
   });
 }
 

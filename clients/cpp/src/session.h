@@ -77,7 +77,7 @@ class Session final : public TransportEvents {
   void HandleAcknowledged(const v1::Acknowledged& acknowledged);
   void HandleRefused(const v1::Refused& refused);
   void HandleFatal(const v1::ErrorDetail& error);
-  void SendAgainLater(Operation operation);
+  void SendAgainLater(std::uint64_t seq);
   void Answer(std::uint64_t seq, const std::function<void(OperationOwner&)>& tell);
   void RefuseAll(const v1::ErrorDetail& error);
   void WatchSilence();
