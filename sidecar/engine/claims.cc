@@ -129,7 +129,7 @@ void Engine::State::PageLoaded(Execution& execution, std::int32_t after_step_id,
     execution.phase = Execution::Phase::kRunning;
     Dispatch(execution, *session, replay.input.value_or(Payload{}), std::move(replay.steps), replay.complete);
   } else if (execution.phase == Execution::Phase::kRunning) {
-    session->sink->Replayed({execution.ref, std::move(replay.steps), replay.complete});
+    session->sink->Replayed({execution.ref, std::move(replay.steps), replay.complete, after_step_id});
     Touch(session->sink);
   }
 }

@@ -60,6 +60,7 @@ struct ReplayPage {
   ExecutionRef execution;
   std::vector<StepRecord> steps;
   bool last = false;
+  std::int32_t after_step_id = -1;  // the last step before this page
 };
 
 enum class ReattachVerdict { kAdopted = 1, kStale = 2, kCancelled = 3, kFinished = 4, kUnknown = 5 };

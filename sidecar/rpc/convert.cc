@@ -205,6 +205,7 @@ void Put(ReplayPage from, v1::ReplayPage* to) {
   Put(std::move(from.execution), to->mutable_execution());
   for (StepRecord& step : from.steps) Put(std::move(step), to->add_steps());
   to->set_last(from.last);
+  to->set_after_step_id(from.after_step_id);
 }
 
 void Put(StartResult from, v1::StartWorkflowResponse* to) {

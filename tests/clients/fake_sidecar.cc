@@ -1,5 +1,6 @@
 #include "tests/clients/fake_sidecar.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "gtest/gtest.h"
@@ -167,12 +168,21 @@ void FakeSidecar::HandleHello(const v1::Hello& hello) {
   welcome.mutable_limits()->set_max_name_bytes(200);
   welcome.mutable_limits()->set_max_inflight_operations(64);
   welcome.mutable_limits()->set_ping_timeout_ms(60'000);
+  welcome.mutable_limits()->set_max_message_bytes(message_bytes_max_);
   for (const v1::ExecutionRef& ref : hello.resume()) {
     v1::Reattached& reattached = *welcome.add_reattached();
     *reattached.mutable_execution() = ref;
     reattached.set_verdict(verdict_);
   }
-  for (const std::string& id : std::exchange(undispatched_, {})) Dispatch(id);
+  std::set<std::string> wanted = std::exchange(undispatched_, {});
+  for (const std::string& id : dispatched_) {
+    const bool resumed = std::any_of(hello.resume().begin(), hello.resume().end(),
+                                     [&](const auto& ref) { return ref.workflow_id() == id; });
+    if (resumed || workflows_[id].status != v1::WORKFLOW_STATUS_PENDING) continue;
+    workflows_[id].owner_token = runtime::RandomUuid();
+    wanted.insert(id);
+  }
+  for (const std::string& id : wanted) Dispatch(id);
 }
 
 void FakeSidecar::HandleStart(const v1::StartFrame& frame) {
@@ -229,8 +239,34 @@ void FakeSidecar::Dispatch(const std::string& id) {
   execution.mutable_execution()->set_owner_token(workflow.owner_token);
   execution.set_name(workflow.name);
   execution.mutable_input()->set_data(workflow.input);
-  for (const auto& [step_id, step] : workflow.steps) *execution.add_replay() = step;
-  execution.set_replay_complete(true);
+  for (const auto& [step_id, step] : workflow.steps) {
+    if (static_cast<std::size_t>(execution.replay_size()) < first_page_) *execution.add_replay() = step;
+  }
+  execution.set_replay_complete(workflow.steps.size() <= first_page_);
+  dispatched_.insert(id);
+}
+
+void FakeSidecar::SetFirstPage(std::size_t steps) {
+  const Lock lock(mu_);
+  first_page_ = steps;
+}
+
+v1::ServerFrame FakeSidecar::Page(const std::string& id, int after, int first, int end) {
+  const Lock lock(mu_);
+  const StoredWorkflow& workflow = workflows_[id];
+  v1::ServerFrame frame;
+  v1::ReplayPage& page = *frame.mutable_replay();
+  page.mutable_execution()->set_workflow_id(id);
+  page.mutable_execution()->set_owner_token(workflow.owner_token);
+  page.set_after_step_id(after);
+  for (int step = first; step < end; ++step) *page.add_steps() = workflow.steps.at(step);
+  page.set_last(end > workflow.steps.rbegin()->first);
+  return frame;
+}
+
+void FakeSidecar::SetMessageBytesMax(std::uint32_t bytes) {
+  const Lock lock(mu_);
+  message_bytes_max_ = bytes;
 }
 
 v1::ServerFrame& FakeSidecar::Answer() {

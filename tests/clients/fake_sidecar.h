@@ -1,11 +1,13 @@
 // FakeSidecar: a Transport that answers as a sidecar would, from memory, and shows what was sent to it.
 //
 // It records steps and outcomes by workflow, acknowledges them unless acknowledgements are held, and dispatches what is
-// started. Its answers come from a thread of its own, as gRPC's do.
+// started, and again, under a new token, what a new stream does not resume. Its answers come from a thread of its own,
+// as gRPC's do.
 #pragma once
 
 #include <chrono>
 #include <condition_variable>
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <map>
@@ -46,6 +48,13 @@ class FakeSidecar {
   // A workflow that an earlier process began. Dispatched when the app is attached.
   void AddPending(const std::string& id, const std::string& name, const std::string& input,
                   const std::vector<v1::StepRecord>& steps);
+
+  // Dispatches carry at most so many recorded steps; the test pushes the others as pages.
+  void SetFirstPage(std::size_t steps);
+  // The recorded steps from `first` to `end`, without `end`, as the page after `after`.
+  v1::ServerFrame Page(const std::string& id, int after, int first, int end);
+  // As Limits.max_message_bytes of the next Welcome.
+  void SetMessageBytesMax(std::uint32_t bytes);
 
   // Acknowledgements wait until they are released. What was received is recorded all the same.
   void HoldAcks();
@@ -105,6 +114,9 @@ class FakeSidecar {
   std::map<std::string, StoredWorkflow> workflows_;
   std::multimap<std::string, std::uint64_t> waiters_;
   std::set<std::string> undispatched_;
+  std::set<std::string> dispatched_;
+  std::size_t first_page_ = SIZE_MAX;
+  std::uint32_t message_bytes_max_ = 0;
   std::thread thread_;
 };
 

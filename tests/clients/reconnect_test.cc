@@ -126,6 +126,31 @@ TEST_F(ReconnectTest, AnOperationThatMayBeRepeatedIsRepeated) {
   EXPECT_EQ(requests[0], requests[1]);
 }
 
+TEST_F(ReconnectTest, WhatDoesNotFitIntoOneHelloIsDispatchedAnew) {
+  constexpr int kWorkflows = 20;
+  constexpr std::uint32_t kMessageBytesMax = 1000;
+  sidecar_.SetMessageBytesMax(kMessageBytesMax);
+  std::latch go(1);
+  std::atomic<int> begun = 0;
+  std::latch running(1);
+  const auto workflow = app_->workflow("w", [&](Context&) {
+    if (++begun == kWorkflows) running.count_down();
+    go.wait();
+    return 1;
+  });
+  app_->launch();
+  std::vector<WorkflowHandle<int>> handles;
+  for (int i = 0; i < kWorkflows; ++i) handles.push_back(workflow.start({}));
+  running.wait();
+  sidecar_.Break();
+  sidecar_.WaitUntil([](const Frames& frames) { return CountHellos(frames) == 2; });
+  const v1::Hello hello = sidecar_.frames().back().hello();
+  EXPECT_GT(hello.resume_size(), 0);
+  EXPECT_LT(hello.ByteSizeLong(), kMessageBytesMax);
+  go.count_down();
+  for (const auto& handle : handles) EXPECT_EQ(handle.result(std::chrono::seconds(10)), 1);
+}
+
 TEST_F(ReconnectTest, WhatFollowsARepeatedRecordIsSentBehindItAgain) {
   sidecar_.Refuse(v1::ClientFrame::kRecordStep, v1::REASON_INFLIGHT_LIMIT, v1::RETRY_CLASS_SAME_REQUEST);
   const auto workflow = app_->workflow("w", [](Context& ctx) { return ctx.step("only", [] { return 1; }); });

@@ -19,6 +19,7 @@ using runtime::SteadyTime;
 using runtime::StopCause;
 
 constexpr std::uint32_t kProtocol = 1;
+constexpr std::size_t kFieldBytes = 8;  // at most, around a message of this size
 constexpr char kRuntimeName[] = "cpp/0.1";
 
 SteadyTime After(std::chrono::milliseconds time) {
@@ -96,8 +97,24 @@ v1::Hello AppRuntime::MakeHello() {
     definition.set_name(name);
     definition.set_max_recovery_attempts(registered.options.max_recovery_attempts);
   }
-  for (const ExecutionPtr& execution : Live()) *hello.add_resume() = execution->ref();
+  AddResumed(hello);
   return hello;
+}
+
+// What cannot be gone on with here is stopped: the sidecar, which is not told of it, dispatches it anew.
+void AppRuntime::AddResumed(v1::Hello& hello) {
+  std::size_t room = session_.max_message_bytes() / 2;
+  for (const ExecutionPtr& execution : Live()) {
+    const std::size_t bytes = execution->ref().ByteSizeLong() + kFieldBytes;
+    if (!execution->replay_complete()) {
+      execution->journal().Stop(StopCause::kLost, "is dispatched anew: not all of its recorded steps had arrived");
+    } else if (bytes > room) {
+      execution->journal().Stop(StopCause::kLost, "is dispatched anew: too many workflows run here for one Hello");
+    } else {
+      *hello.add_resume() = execution->ref();
+      room -= bytes;
+    }
+  }
 }
 
 void AppRuntime::OnWelcome(const v1::Welcome& welcome) {
@@ -136,8 +153,8 @@ void AppRuntime::OnDispatch(v1::Execution& dispatched) {
 
 void AppRuntime::OnReplay(v1::ReplayPage& page) {
   const ExecutionPtr execution = FindLive(page.execution());
-  if (execution == nullptr) return;
-  execution->AddReplay(page);
+  if (execution == nullptr || execution->replay_complete()) return;
+  if (!execution->AddReplay(page)) return Release(execution, "a page of its recorded steps is missing");
   if (page.last()) Submit(execution);
 }
 

@@ -56,6 +56,7 @@ class AppRuntime final : public WorkflowAccess, private runtime::SessionDelegate
   void OnFatal(const v1::ErrorDetail& error) override;
   void Log(const std::string& line) override;
 
+  void AddResumed(v1::Hello& hello);
   void RequireRunning();
   void Submit(const ExecutionPtr& execution);
   void Release(const ExecutionPtr& execution, const std::string& reason);

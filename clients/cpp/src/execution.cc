@@ -14,8 +14,9 @@ Execution::Execution(const Services& services, v1::Execution& dispatched, Journa
     : services_(services),
       ref_(std::move(*dispatched.mutable_execution())),
       name_(std::move(*dispatched.mutable_name())),
-      input_(std::move(*dispatched.mutable_input())) {
-  replay_.Add(*dispatched.mutable_replay());
+      input_(std::move(*dispatched.mutable_input())),
+      replay_complete_(dispatched.replay_complete()) {
+  static_cast<void>(replay_.Add(-1, *dispatched.mutable_replay()));
   auto stopped = std::move(events.stopped);
   events.stopped = [&pool = services_.pool, source = stop_, stopped = std::move(stopped)](StopCause cause,
                                                                                           const std::string& why) {
@@ -24,6 +25,12 @@ Execution::Execution(const Services& services, v1::Execution& dispatched, Journa
     stopped(cause, why);
   };
   journal_ = std::make_shared<Journal>(services_.session, services_.holds, ref_, std::move(events));
+}
+
+bool Execution::AddReplay(v1::ReplayPage& page) {
+  if (!replay_.Add(page.after_step_id(), *page.mutable_steps())) return false;
+  replay_complete_ = page.last();
+  return true;
 }
 
 void Execution::Run(const detail::WorkflowBody& body) {

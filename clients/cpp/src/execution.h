@@ -36,7 +36,10 @@ class Execution final : public detail::Operations, public AttemptWorld, public s
   // `finished`: the outcome is durable. `stopped`: this process must not go on with it. Neither may block.
   Execution(const Services& services, v1::Execution& dispatched, Journal::Events events);
 
-  void AddReplay(v1::ReplayPage& page) { replay_.Add(*page.mutable_steps()); }
+  // The next page of recorded steps. False: it does not follow what is there.
+  [[nodiscard]] bool AddReplay(v1::ReplayPage& page);
+  // Until then Run must not be called.
+  bool replay_complete() const { return replay_complete_; }
   // Runs the workflow to its end and sends the outcome, unless the execution was stopped. Never throws.
   void Run(const detail::WorkflowBody& body);
 
@@ -80,6 +83,7 @@ class Execution final : public detail::Operations, public AttemptWorld, public s
   const std::string name_;
   const v1::Payload input_;
   Replay replay_;
+  std::atomic<bool> replay_complete_;
   std::stop_source stop_;
   std::shared_ptr<Journal> journal_;
   // Of the thread that runs the workflow:

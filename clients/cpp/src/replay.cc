@@ -5,9 +5,13 @@
 
 namespace dbos::runtime {
 
-void Replay::Add(google::protobuf::RepeatedPtrField<v1::StepRecord>& records) {
+bool Replay::Add(std::int32_t after_step_id, google::protobuf::RepeatedPtrField<v1::StepRecord>& records) {
+  if (after_step_id > LastId()) return false;
   records_.reserve(records_.size() + static_cast<std::size_t>(records.size()));
-  for (v1::StepRecord& record : records) records_.push_back(std::move(record));
+  for (v1::StepRecord& record : records) {
+    if (record.step_id() > LastId()) records_.push_back(std::move(record));
+  }
+  return true;
 }
 
 const v1::StepRecord* Replay::Find(std::int32_t step_id) const {

@@ -13,12 +13,15 @@ namespace dbos::runtime {
 
 class Replay {
  public:
-  // Takes the records out of the field. They come in step order.
-  void Add(google::protobuf::RepeatedPtrField<v1::StepRecord>& records);
+  // Takes the records out of the field. They come in step order, and `after_step_id` is the last one before them. What
+  // came before is skipped. False: steps between what came before and these are missing; nothing was taken.
+  [[nodiscard]] bool Add(std::int32_t after_step_id, google::protobuf::RepeatedPtrField<v1::StepRecord>& records);
   // The record of the step, or null.
   const v1::StepRecord* Find(std::int32_t step_id) const;
 
  private:
+  std::int32_t LastId() const { return records_.empty() ? -1 : records_.back().step_id(); }
+
   std::vector<v1::StepRecord> records_;
 };
 

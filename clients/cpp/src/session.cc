@@ -180,6 +180,7 @@ void Session::HandleAnswer(v1::ServerFrame& frame) {
 void Session::HandleWelcome(const v1::Welcome& welcome) {
   if (welcome.limits().max_payload_bytes() > 0) max_payload_bytes_ = welcome.limits().max_payload_bytes();
   if (welcome.limits().max_name_bytes() > 0) max_name_bytes_ = welcome.limits().max_name_bytes();
+  if (welcome.limits().max_message_bytes() > 0) max_message_bytes_ = welcome.limits().max_message_bytes();
   delegate_.OnWelcome(welcome);  // stops what was not adopted, so that it is not sent again
   const MutexLock lock(mu_);
   if (state_ == State::kClosed) return;

@@ -61,6 +61,7 @@ class Session final : public TransportEvents {
 
   std::size_t max_payload_bytes() const { return max_payload_bytes_.load(std::memory_order_relaxed); }
   std::size_t max_name_bytes() const { return max_name_bytes_.load(std::memory_order_relaxed); }
+  std::size_t max_message_bytes() const { return max_message_bytes_.load(std::memory_order_relaxed); }
   RequestLimits limits() const { return {max_name_bytes(), max_payload_bytes()}; }
 
   void OnMessage(v1::SessionEvent& event) override;
@@ -87,6 +88,7 @@ class Session final : public TransportEvents {
   Timers& timers_;
   std::atomic<std::size_t> max_payload_bytes_{4 << 20};
   std::atomic<std::size_t> max_name_bytes_{1024};
+  std::atomic<std::size_t> max_message_bytes_{8 << 20};
 
   mutable Mutex mu_;
   CondVar changed_;
