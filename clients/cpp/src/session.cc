@@ -44,6 +44,12 @@ void Session::Connect() {
     last_heard_ = std::chrono::steady_clock::now();
   }
   transport_.Open(this);
+  bool closed = false;
+  {
+    const MutexLock lock(mu_);
+    closed = state_ == State::kClosed;  // Close may have looked for the stream before it was there
+  }
+  if (closed) return transport_.Cancel();
   transport_.Write(std::move(hello));
 }
 
@@ -61,18 +67,20 @@ std::optional<v1::ErrorDetail> Session::fatal() const {
 }
 
 void Session::Close() {
+  bool polite = false;
   SteadyTime polite_until = std::chrono::steady_clock::now() + kCloseMax;
   {
     const MutexLock lock(mu_);
     closing_ = true;
-    if (state_ != State::kReady) polite_until = {};  // nobody reads what we would still say
+    polite = state_ == State::kReady;
+    if (!polite) polite_until = {};  // nobody reads what we would still say
     while (state_ == State::kReady && (writing_ || outbox_.has_control()) && changed_.WaitUntil(mu_, polite_until)) {
     }
     state_ = State::kClosed;
     changed_.NotifyAll();
   }
   RefuseAll(ClosedError());
-  transport_.Finish();
+  if (polite) transport_.Finish();
   const MutexLock lock(mu_);
   while (stream_open_ && changed_.WaitUntil(mu_, polite_until)) {
   }
