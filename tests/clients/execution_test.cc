@@ -332,6 +332,21 @@ TEST_F(ExecutionTest, AStepInsideOfAStepIsPlainCode) {
   EXPECT_EQ(sidecar_.workflow("w").steps.size(), 1U);
 }
 
+TEST_F(ExecutionTest, TheLongestTimesAreNotOverAtOnce) {
+  constexpr std::chrono::milliseconds kMax = std::chrono::milliseconds::max();
+  app_ = sidecar_.MakeApp({.name = "test", .launch_timeout = kMax, .request_timeout = kMax});
+  std::latch asked(1);
+  const auto workflow = app_->workflow("w", [&](Context& ctx) {
+    asked.wait();
+    return ctx.step("s", {.timeout = kMax}, [] { return 1; });
+  });
+  app_->launch();
+  const auto handle = workflow.start({});
+  std::thread later([&] { asked.count_down(); });
+  EXPECT_EQ(handle.result(kMax), 1);
+  later.join();
+}
+
 TEST_F(ExecutionTest, NamesAndIdsAreChecked) {
   EXPECT_THROW(app_->workflow("", [](Context&) {}), InvalidArgument);
   EXPECT_THROW(app_->workflow("\xff", [](Context&) {}), InvalidArgument);

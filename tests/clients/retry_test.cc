@@ -99,6 +99,25 @@ TEST_F(RetryTest, ThePredicateEndsTheRetries) {
   EXPECT_EQ(outcome.text, R"({"name":"std::runtime_error","message":"fatal"})");
 }
 
+TEST_F(RetryTest, APredicateThatThrowsFailsTheStepWithItsError) {
+  const StepOptions options{.max_attempts = 5,
+                            .retry_if = [](const std::exception&) -> bool { throw std::logic_error("predicate"); }};
+  int attempts = 0;
+  const StoredOutcome outcome = Run(options, [&](StepContext&) -> std::string {
+    ++attempts;
+    throw std::runtime_error("down");
+  });
+  EXPECT_EQ(attempts, 1);
+  EXPECT_EQ(outcome.text, R"({"name":"std::logic_error","message":"predicate"})");
+}
+
+TEST_F(RetryTest, TheLongestTimesAreLongAndNotOver) {
+  constexpr milliseconds kMax = milliseconds::max();
+  EXPECT_EQ(Run({.timeout = kMax}, [](StepContext&) { return std::string("1"); }).text, "1");
+  EXPECT_GE(BackoffAfter({.interval = kMax, .max_interval = kMax}, 9), std::chrono::hours(24 * 365));
+  EXPECT_EQ(BackoffAfter({.interval = milliseconds(0), .backoff_rate = 10}, 5000), milliseconds(0));
+}
+
 TEST_F(RetryTest, AnAttemptThatTimedOutFailsWhateverItReturned) {
   world_.time_out = true;
   const StoredOutcome outcome = Run({.timeout = milliseconds(50)}, [](StepContext& step) -> std::string {

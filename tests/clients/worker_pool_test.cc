@@ -50,6 +50,7 @@ TEST(TimersTest, CallsComeInTheOrderOfTheirTimes) {
   });
   timers.After(std::chrono::milliseconds(1), [&] { order += 'a'; });
   timers.Cancel(timers.After(std::chrono::milliseconds(2), [&] { order += 'x'; }));
+  timers.After(std::chrono::milliseconds::max(), [&] { order += 'y'; });
   last.wait();
   EXPECT_EQ(order, "ab");
 }

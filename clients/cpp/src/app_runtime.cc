@@ -5,6 +5,7 @@
 
 #include <dbos/errors.h>
 
+#include "deadline.h"
 #include "ids.h"
 #include "process_identity.h"
 #include "protocol_errors.h"
@@ -13,6 +14,7 @@
 namespace dbos::detail {
 namespace {
 
+using runtime::DeadlineAfter;
 using runtime::FrameKind;
 using runtime::Reply;
 using runtime::SteadyTime;
@@ -21,10 +23,6 @@ using runtime::StopCause;
 constexpr std::uint32_t kProtocol = 1;
 constexpr std::size_t kFieldBytes = 8;  // at most, around a message of this size
 constexpr char kRuntimeName[] = "cpp/0.1";
-
-SteadyTime After(std::chrono::milliseconds time) {
-  return std::chrono::steady_clock::now() + time;
-}
 
 const char* WhyNotAdopted(v1::Reattached::Verdict verdict) {
   switch (verdict) {
@@ -73,7 +71,7 @@ void AppRuntime::Launch() {
     phase_ = Phase::kRunning;
   }
   session_.Open();
-  if (session_.WaitReady(After(options_.launch_timeout))) return;
+  if (session_.WaitReady(DeadlineAfter(options_.launch_timeout))) return;
   const auto fatal = session_.fatal();
   Shutdown();
   if (fatal) runtime::ThrowProtocolError(fatal->reason(), fatal->message());
@@ -205,7 +203,7 @@ std::string AppRuntime::Start(std::string_view name, const StartOptions& options
   *frame.mutable_start() = runtime::MakeStartRequest(name, options, std::move(input), session_.limits());
   const auto reply = std::make_shared<Reply>();
   session_.Send({.kind = FrameKind::kStart, .body = frame.SerializeAsString(), .owner = reply});
-  if (!reply->Wait(After(options_.request_timeout))) {
+  if (!reply->Wait(DeadlineAfter(options_.request_timeout))) {
     throw SidecarUnavailable("the sidecar did not answer in time; the workflow may have been started: start it again " +
                              std::string("with the same workflow_id"));
   }
@@ -217,7 +215,7 @@ std::string AppRuntime::Await(const std::string& workflow_id, std::optional<std:
   RequireRunning();
   runtime::CheckName("workflow id", workflow_id, session_.max_name_bytes());
   std::optional<SteadyTime> deadline;
-  if (timeout) deadline = After(*timeout);
+  if (timeout) deadline = DeadlineAfter(*timeout);
   // A workflow that runs here is waited for here: no message, no hop.
   if (const ExecutionPtr execution = FindLive(workflow_id)) {
     if (const auto outcome = execution->journal().WaitFinished(deadline)) {
@@ -226,7 +224,7 @@ std::string AppRuntime::Await(const std::string& workflow_id, std::optional<std:
   }
   v1::AwaitFrame frame;
   frame.set_workflow_id(workflow_id);
-  if (timeout) frame.set_timeout_ms(std::max<std::int64_t>(1, timeout->count()));
+  if (timeout) frame.set_timeout_ms(std::max<std::int64_t>(1, runtime::Bounded(*timeout).count()));
   const auto reply = std::make_shared<Reply>();
   session_.Send({.kind = FrameKind::kAwait, .body = frame.SerializeAsString(), .owner = reply});
   if (!reply->Wait(deadline) || (reply->refusal().reason() == v1::REASON_UNSPECIFIED &&
@@ -292,7 +290,7 @@ void AppRuntime::Shutdown() {
 
 void AppRuntime::Drain() {
   if (session_.EnqueueControl(FrameKind::kDrain, "")) session_.Pump();
-  const SteadyTime deadline = After(options_.drain_timeout);
+  const SteadyTime deadline = DeadlineAfter(options_.drain_timeout);
   const runtime::MutexLock lock(mu_);
   while (!live_.empty() && changed_.WaitUntil(mu_, deadline)) {
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "deadline.h"
 #include "protocol_errors.h"
 
 namespace dbos::runtime {
@@ -143,7 +144,7 @@ void Journal::WaitDurable(std::uint64_t position) {
 
 void Journal::Pause(std::chrono::milliseconds wait) {
   Flush();
-  const SteadyTime until = std::chrono::steady_clock::now() + wait;
+  const SteadyTime until = DeadlineAfter(wait);
   const MutexLock lock(mu_);
   while (stop_ == StopCause::kNone && std::chrono::steady_clock::now() < until) advanced_.WaitUntil(mu_, until);
   ThrowIfStoppedLocked();

@@ -5,6 +5,8 @@
 #include <optional>
 #include <vector>
 
+#include "deadline.h"
+
 namespace dbos::runtime {
 namespace {
 
@@ -24,7 +26,7 @@ class AttemptStop {
     if (call.options.timeout.count() <= 0) return;
     source_.emplace();
     forward_.emplace(outer_, Forward{*source_});
-    due_ = std::chrono::steady_clock::now() + call.options.timeout;
+    due_ = DeadlineAfter(call.options.timeout);
     timer_ = world.StopAfter(call.options.timeout, *source_);
   }
   std::stop_token token() const { return source_ ? source_->get_token() : outer_; }
@@ -59,14 +61,20 @@ std::string RunOnce(const StepCall& call, const detail::StepBody& body, int atte
   return text;
 }
 
-bool WantsRetry(const StepOptions& options, const std::exception_ptr& error) {
+// Asks retry_if. When that throws, its exception takes the place of the step's, and there is no retry.
+bool WantsRetry(const StepOptions& options, std::exception_ptr& error) {
   if (!options.retry_if) return true;
   try {
-    std::rethrow_exception(error);
-  } catch (const std::exception& known) {
-    return options.retry_if(known);
+    try {
+      std::rethrow_exception(error);
+    } catch (const std::exception& known) {
+      return options.retry_if(known);
+    } catch (...) {
+      return options.retry_if(StepError(RecordOf(error)));
+    }
   } catch (...) {
-    return options.retry_if(StepError(RecordOf(error)));
+    error = std::current_exception();
+    return false;
   }
 }
 
@@ -83,10 +91,14 @@ StoredOutcome Exhausted(const StepCall& call, const std::vector<ErrorRecord>& er
   return FailedWith({.name = "DBOSMaxStepRetriesError", .message = message, .data = Json{{"errors", list}}});
 }
 
+std::chrono::milliseconds Rounded(double ms) {
+  if (!(ms > 0.0)) return std::chrono::milliseconds(0);  // zero times infinity is not a number
+  return std::chrono::milliseconds(static_cast<std::int64_t>(std::min(ms, static_cast<double>(kLongestWait.count()))));
+}
+
 void PauseBeforeNext(const StepOptions& options, int attempt, AttemptWorld& world) {
   const auto wait = static_cast<double>(BackoffAfter(options, attempt).count());
-  const double extended = wait * (1.0 + options.jitter * world.Random());
-  world.Pause(std::chrono::milliseconds(static_cast<std::int64_t>(extended)));
+  world.Pause(Rounded(wait * (1.0 + options.jitter * world.Random())));
 }
 
 }  // namespace
@@ -102,9 +114,9 @@ void CheckStepOptions(std::string_view name, const StepOptions& options) {
 }
 
 std::chrono::milliseconds BackoffAfter(const StepOptions& options, int attempt) {
-  const double cap = static_cast<double>(options.max_interval.count());
+  const auto cap = static_cast<double>(options.max_interval.count());
   const double wait = static_cast<double>(options.interval.count()) * std::pow(options.backoff_rate, attempt - 1);
-  return std::chrono::milliseconds(static_cast<std::int64_t>(std::min(wait, cap)));
+  return Rounded(std::min(wait, cap));
 }
 
 StoredOutcome RunAttempts(const StepCall& call, const detail::StepBody& body, AttemptWorld& world) {
@@ -115,7 +127,7 @@ StoredOutcome RunAttempts(const StepCall& call, const detail::StepBody& body, At
     } catch (const ExecutionStopped&) {
       throw;
     } catch (...) {
-      const std::exception_ptr error = std::current_exception();
+      std::exception_ptr error = std::current_exception();
       if (call.options.max_attempts == 1 || !WantsRetry(call.options, error)) return FailedWith(RecordOf(error));
       if (errors.size() == kErrorsKeptMax) errors.pop_back();
       errors.push_back(RecordOf(error));

@@ -1,12 +1,14 @@
 #include "timers.h"
 
+#include "deadline.h"
+
 namespace dbos::runtime {
 
 Timers::Timers() : thread_([this] { Run(); }) {
 }
 
-Timers::Id Timers::After(std::chrono::steady_clock::duration delay, std::function<void()> call) {
-  const SteadyTime when = std::chrono::steady_clock::now() + delay;
+Timers::Id Timers::After(std::chrono::milliseconds delay, std::function<void()> call) {
+  const SteadyTime when = DeadlineAfter(delay);
   const MutexLock lock(mu_);
   const Id id = ++last_;
   const bool earliest = due_.empty() || when < due_.begin()->first.first;

@@ -23,7 +23,7 @@ class Timers {
   Timers(const Timers&) = delete;
   Timers& operator=(const Timers&) = delete;
 
-  Id After(std::chrono::steady_clock::duration delay, std::function<void()> call);
+  Id After(std::chrono::milliseconds delay, std::function<void()> call);
   void Cancel(Id id);
   void Stop();
 

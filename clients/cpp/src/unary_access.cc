@@ -6,6 +6,7 @@
 
 #include <dbos/errors.h>
 
+#include "deadline.h"
 #include "error_records.h"
 #include "protocol_errors.h"
 #include "replay.h"
@@ -33,7 +34,7 @@ UnaryAccess::UnaryAccess(std::shared_ptr<grpc::Channel> channel, milliseconds re
 }
 
 void UnaryAccess::Repeat(const Call& call) const {
-  const auto deadline = system_clock::now() + request_timeout_;
+  const auto deadline = runtime::DeadlineAfter<system_clock>(request_timeout_);
   for (;;) {
     grpc::ClientContext context;
     context.set_wait_for_ready(true);
@@ -61,7 +62,7 @@ std::string UnaryAccess::Start(std::string_view name, const StartOptions& option
 
 std::string UnaryAccess::Await(const std::string& workflow_id, std::optional<milliseconds> timeout) {
   runtime::CheckName("workflow id", workflow_id, runtime::RequestLimits().max_name_bytes);
-  const auto deadline = timeout ? system_clock::now() + *timeout : system_clock::time_point::max();
+  const auto deadline = runtime::DeadlineAfter<system_clock>(timeout.value_or(runtime::kLongestWait));
   for (;;) {
     const auto left = std::chrono::duration_cast<milliseconds>(deadline - system_clock::now());
     if (left.count() <= 0) {
