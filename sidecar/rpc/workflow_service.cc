@@ -10,6 +10,8 @@ namespace dbos::sidecar {
 namespace {
 
 constexpr std::uint32_t kStepsPageDefault = 1000;
+// A page, and the largest value that may follow, and a thousand long names, fit in one message.
+constexpr std::int64_t kStepsPageBytes = 1 << 20;
 
 // An answer of payloads must fit in one message; a page of rows with large values may not.
 template <typename Response>
@@ -41,13 +43,14 @@ Error ReadList(Storage& storage, const WorkflowFilter& filter, v1::ListWorkflows
 
 Error ReadSteps(Storage& storage, const v1::ListStepsRequest& request, v1::ListStepsResponse* response) {
   const std::uint32_t limit = request.limit() == 0 ? kStepsPageDefault : request.limit();
-  absl::StatusOr<std::vector<StepRecord>> found =
-      storage.ListSteps(request.workflow_id(), request.after_step_id(), limit);
+  absl::StatusOr<StepPage> found =
+      storage.ListSteps({request.workflow_id(), request.after_step_id(), limit, kStepsPageBytes});
   if (!found.ok()) return ReadError(found.status());
-  for (StepRecord& step : *found) {
+  for (StepRecord& step : found->steps) {
     if (!request.with_outcome()) step.outcome.reset();
     Put(std::move(step), response->add_steps());
   }
+  response->set_more(!found->complete);
   return CheckSize(*response);
 }
 

@@ -18,6 +18,7 @@ using Json = nlohmann::ordered_json;
 using Row = std::vector<std::string>;
 
 constexpr std::uint32_t kStepsPage = 1000;
+constexpr std::int64_t kStepsPageBytes = 16 << 20;
 constexpr std::size_t kCellMax = 60;
 
 std::string TimeText(std::int64_t ms) {
@@ -152,10 +153,10 @@ absl::Status Get(Storage& storage, const WorkflowQuery& query) {
 absl::StatusOr<std::vector<StepRecord>> AllSteps(Storage& storage, const std::string& workflow_id) {
   std::vector<StepRecord> all;
   while (true) {
-    ASSIGN_OR_RETURN(auto page, storage.ListSteps(workflow_id, all.empty() ? -1 : all.back().step_id, kStepsPage));
-    const bool last = page.size() < kStepsPage;
-    std::move(page.begin(), page.end(), std::back_inserter(all));
-    if (last) return all;
+    const std::int32_t after = all.empty() ? -1 : all.back().step_id;
+    ASSIGN_OR_RETURN(StepPage page, storage.ListSteps({workflow_id, after, kStepsPage, kStepsPageBytes}));
+    std::move(page.steps.begin(), page.steps.end(), std::back_inserter(all));
+    if (page.complete) return all;
   }
 }
 

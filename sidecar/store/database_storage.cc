@@ -128,9 +128,8 @@ absl::StatusOr<std::vector<WorkflowRecord>> DatabaseStorage::ListWorkflows(const
   return ListWorkflowsOf(*connection_, identity_, filter);
 }
 
-absl::StatusOr<std::vector<StepRecord>> DatabaseStorage::ListSteps(const std::string& workflow_id,
-                                                                   std::int32_t after_step_id, std::uint32_t limit) {
-  return ListStepsOf(*connection_, workflow_id, after_step_id, limit);
+absl::StatusOr<StepPage> DatabaseStorage::ListSteps(const StepFilter& filter) {
+  return ListStepsOf(*connection_, filter);
 }
 
 }  // namespace dbos::sidecar

@@ -30,8 +30,7 @@ class DatabaseStorage : public Storage {
   absl::StatusOr<std::vector<WorkflowRecord>> ReadOutcomes(const std::vector<std::string>& workflow_ids) override;
   absl::StatusOr<std::optional<WorkflowRecord>> ReadWorkflow(const std::string& workflow_id) override;
   absl::StatusOr<std::vector<WorkflowRecord>> ListWorkflows(const WorkflowFilter& filter) override;
-  absl::StatusOr<std::vector<StepRecord>> ListSteps(const std::string& workflow_id, std::int32_t after_step_id,
-                                                    std::uint32_t limit) override;
+  absl::StatusOr<StepPage> ListSteps(const StepFilter& filter) override;
 
  private:
   absl::Status CommitView(const BatchView& view, const std::function<void()>& meanwhile);

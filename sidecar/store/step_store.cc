@@ -81,24 +81,32 @@ absl::StatusOr<std::map<StepKey, StepRecord>> ReadSteps(Connection& connection, 
 
 namespace {
 
+// A page ends with the step that crosses the limit of bytes, as that of a replay does (replay_store.cc).
 constexpr Query kListSteps = {
     .name = "list_steps",
-    .args = "workflow_id text, after_step_id int4, page bigint",
+    .args = "workflow_id text, after_step_id int4, page bigint, max_bytes bigint",
     .rows = "",
     .sql = "SELECT" DBOS_STEP_COLUMNS
-           "FROM {schema}operation_outputs WHERE workflow_uuid = $1 AND function_id > $2 ORDER BY function_id LIMIT $3",
+           ", step_count FROM ("
+           " SELECT o.*, COUNT(*) OVER () AS step_count,"
+           "  COALESCE(SUM(64 + COALESCE({octet_length}(o.output), 0) + COALESCE({octet_length}(o.error), 0)) OVER ("
+           "   ORDER BY o.function_id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS bytes_before"
+           " FROM (SELECT * FROM {schema}operation_outputs WHERE workflow_uuid = $1 AND function_id > $2"
+           "  ORDER BY function_id LIMIT $3) AS o) AS t"
+           " WHERE bytes_before < $4 ORDER BY function_id",
 };
 
 }  // namespace
 
-absl::StatusOr<std::vector<StepRecord>> ListStepsOf(Connection& connection, const std::string& workflow_id,
-                                                    std::int32_t after_step_id, std::uint32_t limit) {
-  const Statement statement(kListSteps,
-                            {std::string_view(workflow_id), std::int64_t{after_step_id}, std::int64_t{limit}});
+absl::StatusOr<StepPage> ListStepsOf(Connection& connection, const StepFilter& filter) {
+  // One more than wanted shows whether more follow.
+  const Statement statement(kListSteps, {std::string_view(filter.workflow_id), std::int64_t{filter.after_step_id},
+                                         std::int64_t{filter.limit} + 1, filter.max_bytes});
   ASSIGN_OR_RETURN(const Result rows, connection.Execute(statement));
-  std::vector<StepRecord> steps;
-  for (std::size_t n = 0; n < rows.size(); ++n) steps.push_back(ReadStepColumns(rows[n]));
-  return steps;
+  StepPage page;
+  for (std::size_t n = 0; n < rows.size() && n < filter.limit; ++n) page.steps.push_back(ReadStepColumns(rows[n]));
+  page.complete = rows.size() == 0 || page.steps.size() == static_cast<std::size_t>(rows[0].Int(9));
+  return page;
 }
 
 StepRecord ReadStepColumns(const Result::Row& row) {

@@ -11,6 +11,7 @@
 #include "sidecar/model/step.h"
 #include "sidecar/store/batch_plan.h"
 #include "sidecar/store/batch_view.h"
+#include "sidecar/store/storage.h"
 
 namespace dbos::sidecar {
 
@@ -20,8 +21,7 @@ void PlanSteps(const BatchView& view, const Identity& identity, BatchPlan& plan,
 // These steps with their values; those that are not recorded are absent.
 absl::StatusOr<std::map<StepKey, StepRecord>> ReadSteps(Connection& connection, const std::vector<StepKey>& keys);
 
-absl::StatusOr<std::vector<StepRecord>> ListStepsOf(Connection& connection, const std::string& workflow_id,
-                                                    std::int32_t after_step_id, std::uint32_t limit);
+absl::StatusOr<StepPage> ListStepsOf(Connection& connection, const StepFilter& filter);
 
 // A row whose columns are DBOS_STEP_COLUMNS.
 StepRecord ReadStepColumns(const Result::Row& row);

@@ -51,6 +51,19 @@ struct ReplayRequest {
   std::int32_t after_step_id = -1;
 };
 
+// One page of recorded steps for people, cut at about `max_bytes` of step payload.
+struct StepFilter {
+  std::string workflow_id;
+  std::int32_t after_step_id = -1;
+  std::uint32_t limit = 1000;
+  std::int64_t max_bytes = 0;
+};
+
+struct StepPage {
+  std::vector<StepRecord> steps;
+  bool complete = false;  // false: more steps follow after the last one here
+};
+
 struct Replay {
   std::string workflow_id;
   std::optional<Payload> input;
@@ -99,8 +112,7 @@ class Storage {
 
   virtual absl::StatusOr<std::vector<WorkflowRecord>> ListWorkflows(const WorkflowFilter& filter) = 0;
 
-  virtual absl::StatusOr<std::vector<StepRecord>> ListSteps(const std::string& workflow_id, std::int32_t after_step_id,
-                                                            std::uint32_t limit) = 0;
+  virtual absl::StatusOr<StepPage> ListSteps(const StepFilter& filter) = 0;
 };
 
 // The writer commits batches on its own pinned connection; readers do everything else.

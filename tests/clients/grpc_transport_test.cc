@@ -43,8 +43,10 @@ TEST(GrpcTransportTest, AMessageThatCannotBeParsedEndsTheStream) {
   GarbageService service;
   grpc::ServerBuilder builder;
   builder.RegisterCallbackGenericService(&service);
+  int port = 0;
+  builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
   const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
-  GrpcTransport transport(server->InProcessChannel({}));
+  GrpcTransport transport(grpc::CreateChannel("127.0.0.1:" + std::to_string(port), grpc::InsecureChannelCredentials()));
   Events events;
   transport.Open(&events);
   transport.Write("");

@@ -149,6 +149,7 @@ TEST_F(ReconnectTest, WhatDoesNotFitIntoOneHelloIsDispatchedAnew) {
   EXPECT_LT(hello.ByteSizeLong(), kMessageBytesMax);
   go.count_down();
   for (const auto& handle : handles) EXPECT_EQ(handle.result(std::chrono::seconds(10)), 1);
+  app_->shutdown();  // waits for the executions that were stopped, too
 }
 
 TEST_F(ReconnectTest, WhatFollowsARepeatedRecordIsSentBehindItAgain) {

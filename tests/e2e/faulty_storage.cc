@@ -55,10 +55,7 @@ class FaultyStorage : public Storage {
   absl::StatusOr<std::vector<WorkflowRecord>> ListWorkflows(const WorkflowFilter& filter) override {
     return storage_->ListWorkflows(filter);
   }
-  absl::StatusOr<std::vector<StepRecord>> ListSteps(const std::string& id, std::int32_t after,
-                                                    std::uint32_t limit) override {
-    return storage_->ListSteps(id, after, limit);
-  }
+  absl::StatusOr<StepPage> ListSteps(const StepFilter& filter) override { return storage_->ListSteps(filter); }
 
  private:
   void Strike() const { kill(getpid(), fault_.signal); }

@@ -239,6 +239,10 @@ WorkflowInfo AppRuntime::Describe(const std::string& workflow_id) {
   return unary_->Describe(workflow_id);
 }
 
+WorkflowStatus AppRuntime::Status(const std::string& workflow_id) {
+  return unary_->Status(workflow_id);
+}
+
 void AppRuntime::RequireRunning() {
   const runtime::MutexLock lock(mu_);
   if (phase_ == Phase::kRegistering) throw Error("call launch() first");

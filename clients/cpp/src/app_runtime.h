@@ -38,6 +38,7 @@ class AppRuntime final : public WorkflowAccess, private runtime::SessionDelegate
   std::string Start(std::string_view name, const StartOptions& options, std::string input) override;
   std::string Await(const std::string& workflow_id, std::optional<std::chrono::milliseconds> timeout) override;
   WorkflowInfo Describe(const std::string& workflow_id) override;
+  WorkflowStatus Status(const std::string& workflow_id) override;
 
  private:
   using ExecutionPtr = std::shared_ptr<runtime::Execution>;

@@ -21,7 +21,6 @@ using std::chrono::system_clock;
 
 constexpr milliseconds kRepeatDelay{50};
 constexpr milliseconds kAwaitSlice{30'000};
-constexpr std::uint32_t kStepsPage = 1000;
 
 bool IsTransient(const grpc::Status& status) {
   return status.error_code() == grpc::StatusCode::UNAVAILABLE;
@@ -90,6 +89,16 @@ WorkflowInfo UnaryAccess::Describe(const std::string& workflow_id) {
   request.set_workflow_id(workflow_id);
   request.set_with_input(true);
   request.set_with_outcome(true);
+  return Get(request);
+}
+
+WorkflowStatus UnaryAccess::Status(const std::string& workflow_id) {
+  v1::GetWorkflowRequest request;
+  request.set_workflow_id(workflow_id);
+  return Get(request).status;
+}
+
+WorkflowInfo UnaryAccess::Get(const v1::GetWorkflowRequest& request) const {
   v1::GetWorkflowResponse response;
   Repeat([&](grpc::ClientContext& context) { return stub_->GetWorkflow(&context, request, &response); });
   return runtime::ToInfo(response.workflow());
@@ -108,14 +117,13 @@ std::vector<StepInfo> UnaryAccess::Steps(const std::string& workflow_id) {
   std::vector<StepInfo> steps;
   v1::ListStepsRequest request;
   request.set_workflow_id(workflow_id);
-  request.set_limit(kStepsPage);
   request.set_with_outcome(true);
   for (;;) {
     request.set_after_step_id(steps.empty() ? -1 : steps.back().step_id);
     v1::ListStepsResponse response;
     Repeat([&](grpc::ClientContext& context) { return stub_->ListSteps(&context, request, &response); });
     for (const v1::StepRecord& step : response.steps()) steps.push_back(runtime::ToInfo(step));
-    if (response.steps().size() < static_cast<int>(kStepsPage)) return steps;
+    if (!response.more()) return steps;
   }
 }
 

@@ -27,6 +27,7 @@ class UnaryAccess final : public WorkflowAccess {
   std::string Start(std::string_view name, const StartOptions& options, std::string input) override;
   std::string Await(const std::string& workflow_id, std::optional<std::chrono::milliseconds> timeout) override;
   WorkflowInfo Describe(const std::string& workflow_id) override;
+  WorkflowStatus Status(const std::string& workflow_id) override;
 
   std::vector<WorkflowInfo> List(const ListOptions& options);
   std::vector<StepInfo> Steps(const std::string& workflow_id);
@@ -36,6 +37,7 @@ class UnaryAccess final : public WorkflowAccess {
   using Call = std::function<grpc::Status(grpc::ClientContext&)>;
   // Repeats `call` while it fails for want of a sidecar or its database; throws any other failure.
   void Repeat(const Call& call) const;
+  WorkflowInfo Get(const v1::GetWorkflowRequest& request) const;
 
   const std::unique_ptr<v1::WorkflowService::Stub> stub_;
   const std::chrono::milliseconds request_timeout_;

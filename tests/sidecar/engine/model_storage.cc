@@ -242,10 +242,10 @@ absl::StatusOr<std::vector<WorkflowRecord>> ModelStorage::ListWorkflows(const Wo
   return all;
 }
 
-absl::StatusOr<std::vector<StepRecord>> ModelStorage::ListSteps(const std::string& id, std::int32_t, std::uint32_t) {
-  std::vector<StepRecord> steps;
-  for (const auto& [step_id, step] : rows.at(id).steps) steps.push_back(step);
-  return steps;
+absl::StatusOr<StepPage> ModelStorage::ListSteps(const StepFilter& filter) {
+  StepPage page{.steps = {}, .complete = true};
+  for (const auto& [step_id, step] : rows.at(filter.workflow_id).steps) page.steps.push_back(step);
+  return page;
 }
 
 }  // namespace dbos::sidecar

@@ -40,8 +40,7 @@ class ModelStorage : public Storage {
   absl::StatusOr<std::vector<WorkflowRecord>> ReadOutcomes(const std::vector<std::string>& ids) override;
   absl::StatusOr<std::optional<WorkflowRecord>> ReadWorkflow(const std::string& id) override;
   absl::StatusOr<std::vector<WorkflowRecord>> ListWorkflows(const WorkflowFilter& filter) override;
-  absl::StatusOr<std::vector<StepRecord>> ListSteps(const std::string& id, std::int32_t after,
-                                                    std::uint32_t limit) override;
+  absl::StatusOr<StepPage> ListSteps(const StepFilter& filter) override;
 
   // Somebody else takes the row: what a peer's claim or resume does.
   void Steal(const std::string& id) { rows.at(id).row.owner_token = "thief"; }

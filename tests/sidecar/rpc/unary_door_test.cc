@@ -80,6 +80,38 @@ TEST_F(UnaryDoorTest, RunsAWorkflowFromDispatchToOutcome) {
   EXPECT_FALSE(listed.steps(0).has_outcome()) << "not asked for";
 }
 
+TEST_F(UnaryDoorTest, StepsTooLargeForOneMessageAreListedInPages) {
+  grpc::ClientContext subscription;
+  const Executions executions = Subscribe(subscription);
+  StartWorkflow("w");
+  v1::Execution execution;
+  ASSERT_TRUE(executions->Read(&execution));
+  constexpr int kSteps = 4;
+  const std::string large = '"' + std::string(3 << 20, 'x') + '"';
+  for (int step = 0; step < kSteps; ++step) {
+    v1::RecordStepRequest record;
+    *record.mutable_execution() = execution.execution();
+    AddStep(record, step, large);
+    ASSERT_FALSE(Record(record).results(0).has_error());
+  }
+  v1::ListStepsRequest list;
+  list.set_workflow_id("w");
+  list.set_after_step_id(-1);
+  list.set_with_outcome(true);
+  int listed = 0;
+  for (bool more = true; more;) {
+    grpc::ClientContext context;
+    v1::ListStepsResponse page;
+    const grpc::Status status = workflows_->ListSteps(&context, list, &page);
+    ASSERT_TRUE(status.ok()) << status.error_message();
+    ASSERT_GT(page.steps_size(), 0);
+    listed += page.steps_size();
+    list.set_after_step_id(page.steps(page.steps_size() - 1).step_id());
+    more = page.more();
+  }
+  EXPECT_EQ(listed, kSteps);
+}
+
 TEST_F(UnaryDoorTest, RecordStepStopsAtTheFirstRefusal) {
   grpc::ClientContext subscription;
   const Executions executions = Subscribe(subscription);

@@ -182,10 +182,28 @@ TEST_P(ReadsTest, ListHasPayloadsOnlyWhenAsked) {
 TEST_P(ReadsTest, StepsAreListedInPages) {
   const ExecutionRef execution = Begin("a");
   for (std::int32_t n = 0; n < 3; ++n) CommitOne(&Batch::steps, Step(execution, n, "s", "1"));
-  const auto steps = reader_->ListSteps("a", 0, 1);
-  ASSERT_TRUE(steps.ok()) << steps.status();
-  ASSERT_EQ(steps->size(), 1);
-  EXPECT_EQ((*steps)[0].step_id, 1);
+  const auto page = reader_->ListSteps({"a", 0, 1, 1000});
+  ASSERT_TRUE(page.ok()) << page.status();
+  ASSERT_EQ(page->steps.size(), 1);
+  EXPECT_EQ(page->steps[0].step_id, 1);
+  EXPECT_FALSE(page->complete);
+  EXPECT_TRUE(reader_->ListSteps({"a", 0, 2, 1000})->complete);
+  EXPECT_TRUE(reader_->ListSteps({"a", 2, 2, 1000})->steps.empty());
+  EXPECT_TRUE(reader_->ListSteps({"a", 2, 2, 1000})->complete);
+}
+
+TEST_P(ReadsTest, APageOfStepsEndsWithTheStepThatCrossesTheLimitOfBytes) {
+  const ExecutionRef execution = Begin("a");
+  const std::string large = '"' + std::string(5000, 'x') + '"';
+  for (std::int32_t n = 0; n < 4; ++n) CommitOne(&Batch::steps, Step(execution, n, "s", n == 3 ? "1" : large));
+  const auto first = reader_->ListSteps({"a", -1, 100, 6000});
+  ASSERT_TRUE(first.ok()) << first.status();
+  ASSERT_EQ(first->steps.size(), 2);
+  EXPECT_FALSE(first->complete);
+  const auto second = reader_->ListSteps({"a", 1, 100, 6000});
+  ASSERT_EQ(second->steps.size(), 2);
+  EXPECT_EQ(second->steps[1].step_id, 3);
+  EXPECT_TRUE(second->complete);
 }
 
 INSTANTIATE_OVER_DATABASES(ReadsTest);

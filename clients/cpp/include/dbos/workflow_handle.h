@@ -20,7 +20,7 @@ class WorkflowHandle {
 
   const std::string& id() const { return workflow_id_; }
   // Throws WorkflowNotFound if there is no such workflow.
-  WorkflowStatus status() const { return access_->Describe(workflow_id_).status; }
+  WorkflowStatus status() const { return access_->Status(workflow_id_); }
   WorkflowInfo info() const { return access_->Describe(workflow_id_); }
 
   // Waits for the end, however long, sidecar restarts included. Throws WorkflowError, AwaitedWorkflowCancelled or

@@ -28,6 +28,7 @@ class WorkflowAccess {
   // The result's text, or throws what the workflow ended with. No time: waits as long as it takes.
   virtual std::string Await(const std::string& workflow_id, std::optional<std::chrono::milliseconds> timeout) = 0;
   virtual WorkflowInfo Describe(const std::string& workflow_id) = 0;
+  virtual WorkflowStatus Status(const std::string& workflow_id) = 0;
 };
 
 // Takes the stored input, returns the encoded result; what it throws is the workflow's failure.
