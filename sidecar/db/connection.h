@@ -29,9 +29,10 @@
 namespace dbos::sidecar {
 
 enum class ConnectionRole {
-  kWriter,     // pinned plans; takes the write lock when a batch begins
-  kReader,     // the planner's choice; statements are cut off after 30 s
-  kMigration,  // the server's defaults
+  kWriter,      // pinned plans; takes the write lock when a batch begins
+  kReader,      // the planner's choice; statements are cut off after 30 s
+  kMigration,   // the server's defaults
+  kInspection,  // reads a database that may be nobody's of ours: creates nothing, sets nothing
 };
 
 class Connection {

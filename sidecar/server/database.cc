@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <filesystem>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -30,6 +31,11 @@ absl::StatusOr<int> MigrateDatabase(const Config& config, absl::Duration within)
   const absl::Duration each = std::clamp(within / 2, kShortestConnectTimeout, kConnectTimeout);
   ASSIGN_OR_RETURN(const Database database, OpenDatabase(config.system_database_url, config.schema, each));
   return Migrate(database);
+}
+
+absl::Status NoSuchDatabase(const Config& config, const std::string& why) {
+  return absl::NotFoundError("no such database " + DescribeDatabase(config.system_database_url) + " (" + why +
+                             "): run dbos-sidecar migrate, or check --name/--database");
 }
 
 }  // namespace
@@ -68,6 +74,17 @@ absl::StatusOr<int> AwaitDatabase(const Config& config, Signals& signals) {
     if (signal && signal->number != SIGCHLD) return absl::CancelledError("stopped while waiting for the database");
     pause = std::min(pause * 2, kLongestPause);
   }
+}
+
+absl::Status RequireDatabase(const Config& config) {
+  ASSIGN_OR_RETURN(const Database database, OpenDatabase(config.system_database_url, config.schema));
+  if (!database.sqlite_path.empty() && !std::filesystem::exists(database.sqlite_path)) {
+    return NoSuchDatabase(config, "there is no such file");
+  }
+  const std::unique_ptr<Connection> connection = database.connect(ConnectionRole::kInspection);
+  const absl::StatusOr<int> version = ReadSchemaVersion(database.dialect, *connection);
+  if (!version.ok()) return NoSuchDatabase(config, Message(version.status()));
+  return *version == 0 ? NoSuchDatabase(config, "it holds no tables of DBOS") : absl::OkStatus();
 }
 
 absl::StatusOr<StorageFactory> OpenSystemStorage(const Config& config, const std::string& executor_id) {

@@ -26,6 +26,9 @@ absl::StatusOr<std::unique_ptr<FileLock>> LockDatabase(const Config& config);
 // the database cannot be reached. A signal to stop ends the wait with Cancelled.
 absl::StatusOr<int> AwaitDatabase(const Config& config, Signals& signals);
 
+// NotFound, with the fix, unless the database exists and has our tables. Creates and changes nothing.
+absl::Status RequireDatabase(const Config& config);
+
 absl::StatusOr<StorageFactory> OpenSystemStorage(const Config& config, const std::string& executor_id);
 
 }  // namespace dbos::sidecar

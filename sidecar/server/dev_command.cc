@@ -46,15 +46,14 @@ class Application {
     const bool told = stopping_ && (*code == kSignalledExit + SIGTERM || *code == kSignalledExit + SIGINT);
     if (*code == 0 || stopping_) return told ? kExitOk : *code;
     if (absl::Now() - started_ > kHealthyRun) pause_ = kFirstPause;
-    std::fprintf(stderr, "dbos-sidecar: the application ended with code %d; starting it again in %s\n", *code,
-                 absl::FormatDuration(pause_).c_str());
-    restart_ = absl::Now() + std::exchange(pause_, std::min(pause_ * 2, kLongestPause));
+    RestartLater("the application ended with code " + std::to_string(*code));
     return std::nullopt;
   }
 
-  absl::Status RestartIfDue() {
-    if (child_ || stopping_ || absl::Now() < restart_) return absl::OkStatus();
-    return Start();
+  // A program that cannot be run now is perhaps being built again.
+  void RestartIfDue() {
+    if (child_ || stopping_ || absl::Now() < restart_) return;
+    if (const absl::Status status = Start(); !status.ok()) RestartLater(Message(status));
   }
 
   void Stop(const Signals::Received& signal) {
@@ -72,6 +71,12 @@ class Application {
   }
 
  private:
+  void RestartLater(const std::string& why) {
+    std::fprintf(stderr, "dbos-sidecar: %s; starting it again in %s\n", why.c_str(),
+                 absl::FormatDuration(pause_).c_str());
+    restart_ = absl::Now() + std::exchange(pause_, std::min(pause_ * 2, kLongestPause));
+  }
+
   const std::vector<std::string> command_;
   const ChildProcess::Variables variables_;
   std::optional<ChildProcess> child_;
@@ -83,10 +88,11 @@ class Application {
 
 void PrintBanner(const Config& config, const Sidecar& sidecar) {
   std::fprintf(stderr,
-               "dbos-sidecar %s\n  application  %s\n  socket       %s\n  database     %s\n\n"
+               "dbos-sidecar %s\n  application  %s (its version follows when it attaches)\n  socket       %s\n"
+               "  database     %s, schema version %d\n\n"
                "Workflows: dbos-sidecar workflow list --name %s\nCtrl-C stops both.\n\n",
                kVersion, config.name.c_str(), sidecar.address().c_str(),
-               DescribeDatabase(config.system_database_url).c_str(), config.name.c_str());
+               DescribeDatabase(config.system_database_url).c_str(), sidecar.schema_version(), config.name.c_str());
 }
 
 int RunUntilEnd(Application& application, Sidecar& sidecar, Signals& signals, absl::Duration patience) {
@@ -99,7 +105,7 @@ int RunUntilEnd(Application& application, Sidecar& sidecar, Signals& signals, ab
     }
     if (const std::optional<int> code = application.Look()) return *code;
     if (absl::Now() > kill_at) application.Kill();
-    if (absl::Status status = application.RestartIfDue(); !status.ok()) return Fail(kExitUsage, status);
+    application.RestartIfDue();
     sidecar.Supervise();
   }
 }

@@ -45,6 +45,7 @@ class Sidecar {
   // Hands work back and ends: sessions get the drain timeout to finish.
   void Stop();
 
+  int schema_version() const { return schema_version_; }
   // "unix:" and the absolute path of the socket.
   std::string address() const;
 

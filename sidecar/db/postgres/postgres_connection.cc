@@ -59,7 +59,7 @@ absl::Status PostgresConnection::Connect() {
 }
 
 absl::Status PostgresConnection::ApplySettings() {
-  if (role_ == ConnectionRole::kMigration) return absl::OkStatus();
+  if (role_ == ConnectionRole::kMigration || role_ == ConnectionRole::kInspection) return absl::OkStatus();
   const std::string& settings = role_ == ConnectionRole::kWriter ? dialect_.writer_settings : dialect_.reader_settings;
   const ResultPointer result(PQexec(connection_.get(), settings.c_str()));
   if (PQresultStatus(result.get()) == PGRES_COMMAND_OK) return absl::OkStatus();

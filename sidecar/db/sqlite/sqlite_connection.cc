@@ -115,12 +115,15 @@ class SqliteConnection : public Connection {
 
   void Open() {
     if (database_ != nullptr) return;
-    auto database = std::make_unique<SQLite::Database>(path_, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
+    const bool inspects = role_ == ConnectionRole::kInspection;
+    auto database = std::make_unique<SQLite::Database>(
+        path_, inspects ? SQLite::OPEN_READONLY : SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
     sqlite3_extended_result_codes(database->getHandle(), 1);
     database->setBusyTimeout(kBusyMs);  // before the pragmas: switching to WAL takes a lock
-    ApplySettings(*database, role_ == ConnectionRole::kReader ? dialect_.reader_settings : dialect_.writer_settings);
+    const bool writes = role_ == ConnectionRole::kWriter || role_ == ConnectionRole::kMigration;
+    if (!inspects) ApplySettings(*database, writes ? dialect_.writer_settings : dialect_.reader_settings);
     // SQLite opens a file that it may not write for reading, and would say so at the first write only.
-    if (role_ != ConnectionRole::kReader && sqlite3_db_readonly(database->getHandle(), "main") == 1) {
+    if (writes && sqlite3_db_readonly(database->getHandle(), "main") == 1) {
       throw SQLite::Exception("attempt to write a readonly database", SQLITE_READONLY);
     }
     database_ = std::move(database);

@@ -1,6 +1,9 @@
 // The program as a user meets it: exit codes, messages, files.
+#include <algorithm>
 #include <csignal>
+#include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <string>
 
 #include <gtest/gtest.h>
@@ -27,6 +30,13 @@ TEST_F(BinaryTest, TellsItsVersionAndTeaches) {
   ExpectEnd({"--help"}, 0, "dbos-sidecar dev -- ./shop");
   ExpectEnd({"--help"}, 0, "Exit codes");
   ExpectEnd({"serve", "--help"}, 0, "DBOS_SYSTEM_DATABASE_URL");
+  const std::vector<std::vector<std::string>> commands = {
+      {"serve"}, {"dev"}, {"migrate"}, {"workflow"}, {"workflow", "list"}, {"workflow", "get"}, {"workflow", "steps"}};
+  for (std::vector<std::string> command : commands) {
+    command.emplace_back("--help");
+    ExpectEnd(command, 0, "Examples:");
+    ExpectEnd(command, 0, "Exit codes: 0 ended as asked, 1 anything not below, 2 wrong flags");
+  }
 }
 
 TEST_F(BinaryTest, WrongUsageEndsWithTwoAndTheFix) {
@@ -75,12 +85,38 @@ TEST_F(BinaryTest, AKilledSidecarsPlaceCanBeTaken) {
 }
 
 TEST_F(BinaryTest, MigrateAndWorkflowWorkWithoutASidecar) {
-  ExpectEnd({"workflow", "list", "--name", "shop"}, 3, "");
+  ExpectEnd({"workflow", "list", "--name", "shop"}, 3, "no such database sqlite:///shop.sqlite");
+  EXPECT_FALSE(std::filesystem::exists(directory_ / "shop.sqlite"));
   ExpectEnd({"migrate", "--name", "shop"}, 0, "sqlite:///shop.sqlite is at schema version 123");
   ExpectEnd({"workflow", "list", "--name", "shop"}, 0, "WORKFLOW ID  STATUS  NAME");
   ExpectEnd({"workflow", "list", "--name", "shop", "--json"}, 0, "[]");
   ExpectEnd({"workflow", "get", "order-42", "--name", "shop"}, 1, "no workflow with the id \"order-42\"");
   ExpectEnd({"workflow", "list", "--name", "shop", "--status", "DONE"}, 2, "unknown status \"DONE\"");
+}
+
+TEST_F(BinaryTest, WorkflowChangesNothingInADatabaseThatIsNotOurs) {
+  const std::string fix = "run dbos-sidecar migrate, or check --name/--database";
+  for (const std::string content : {"", "this is no database, and long enough to be looked at as one"}) {
+    std::ofstream(directory_ / "shop.sqlite") << content;
+    ExpectEnd({"workflow", "list", "--name", "shop"}, 3, fix);
+    EXPECT_EQ(directory_.Read("shop.sqlite"), content);
+  }
+  const std::string nowhere = "postgresql://user:secret@/typo?host=" + directory_.path();
+  ExpectEnd({"workflow", "list", "--name", "shop", "--database", nowhere}, 3, "no such database postgresql:///typo");
+  ExpectEnd({"workflow", "list", "--name", "shop", "--database", nowhere}, 3, fix);
+}
+
+TEST_F(BinaryTest, WorkflowNamesAPostgresDatabaseThatIsMissingOrEmpty) {
+  const char* server = std::getenv("DBOS_TEST_POSTGRES_URL");  // NOLINT(concurrency-mt-unsafe): one thread
+  ASSERT_NE(server, nullptr) << "set DBOS_TEST_POSTGRES_URL, or run ./tests/run unit";
+  const std::string url = server;
+  const std::size_t path = url.find('/', url.find("://") + 3);
+  const std::size_t end = std::min(url.find('?'), url.size());
+  const std::string missing = url.substr(0, path) + "/dbos_typo" + url.substr(end);
+  ExpectEnd({"workflow", "list", "--name", "shop", "--database", missing}, 3, "\"dbos_typo\" does not exist");
+  const std::vector<std::string> empty = {"workflow",   "list", "--name",   "shop",
+                                          "--database", url,    "--schema", "dbos_nobody"};
+  ExpectEnd(empty, 3, "it holds no tables of DBOS): run dbos-sidecar migrate, or check --name/--database");
 }
 
 TEST_F(BinaryTest, LogsJsonWhenAsked) {
@@ -101,6 +137,25 @@ TEST_F(BinaryTest, DevStartsACrashedAppAgain) {
   ExpectEnd({"dev", "--name", "shop", "--", "/bin/sh", "-c",
              "if [ -e once ]; then echo second run; else touch once; exit 3; fi"},
             0, "second run");
+}
+
+TEST_F(BinaryTest, DevWaitsForAnAppThatIsBeingBuiltAgain) {
+  const std::string app = directory_ / "app";
+  std::ofstream(app) << "#!/bin/sh\n[ -e once ] && echo rebuilt && exit 0\ntouch once\nmv app app.old\nexit 3\n";
+  std::filesystem::permissions(app, std::filesystem::perms::owner_all);
+  Program dev(directory_, "dev", {"dev", "--name", "shop", "--", "./app"});
+  ASSERT_TRUE(dev.Prints("cannot run ./app: No such file or directory; starting it again in")) << dev.Output();
+  std::filesystem::rename(app + ".old", app);
+  EXPECT_EQ(dev.Wait(), 0) << dev.Output();
+  EXPECT_NE(dev.Output().find("rebuilt"), std::string::npos) << dev.Output();
+}
+
+TEST_F(BinaryTest, DevShowsSocketDatabaseAndVersions) {
+  Program dev(directory_, "dev", {"dev", "--name", "shop", "--", "/bin/true"});
+  EXPECT_EQ(dev.Wait(), 0);
+  EXPECT_NE(dev.Output().find("/.dbos/sidecar.sock\n  database     sqlite:///shop.sqlite, schema version 123"),
+            std::string::npos)
+      << dev.Output();
 }
 
 TEST_F(BinaryTest, DevForwardsSigtermToTheApp) {
