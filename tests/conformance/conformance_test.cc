@@ -210,8 +210,10 @@ TEST_P(ConformanceTest, ARestartedSidecarGoesOnWithWhatWasRecorded) {
   ASSERT_TRUE(door->Record(execution.execution(), Step(0, "charge", "1")).ok());
   world.sidecar().Kill();
   world.sidecar().Wait(absl::Seconds(5));
+  const auto deadline = std::chrono::system_clock::now() + std::chrono::seconds(20);
+  ASSERT_TRUE(channel->WaitForStateChange(GRPC_CHANNEL_READY, deadline));  // it has seen the old one go
   world.StartSidecar("", {"--name", "conformance"});
-  ASSERT_TRUE(channel->WaitForConnected(std::chrono::system_clock::now() + std::chrono::seconds(20)));
+  ASSERT_TRUE(channel->WaitForConnected(deadline));
   auto back = Open();
   ASSERT_TRUE(back->Attach({}).ok());
   const auto again = back->Next();
