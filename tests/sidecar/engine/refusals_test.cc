@@ -74,7 +74,10 @@ TEST_F(RefusalsTest, ARefusedChildStartIsAnOperationLikeAnyOther) {
   h.Complete(1, app, 3, ref);
   h.Settle();
   EXPECT_EQ(app->refused.at(2).reason, Reason::kDatabaseError);
+  h.Complete(1, app, 4, ref);
+  h.Settle();
   EXPECT_EQ(app->refused.at(3).reason, Reason::kPrecedingOperationFailed);
+  EXPECT_EQ(app->refused.at(4).reason, Reason::kPrecedingOperationFailed);
   EXPECT_EQ(status(), WorkflowStatus::kPending);
 }
 
