@@ -251,10 +251,12 @@ void Engine::State::GoOn(const std::string& workflow_id) {
   if (found == executions.end() || found->second.in_batch) return;
   Execution& execution = found->second;
   if (execution.lost) {
-    Move(execution);
+    Move(execution, *execution.lost);
   } else if (!execution.queue.empty() && !execution.ready) {
     execution.ready = true;
     ready.push_back(workflow_id);
+  } else if (execution.queue.empty() && execution.release) {
+    HandBack(execution, std::exchange(execution.release, {}), AttemptCount::kForgiven);
   } else if (execution.queue.empty() && execution.phase == Execution::Phase::kUntracked) {
     if (execution.refused.ok()) return Forget(workflow_id);
     // The process that has it is not known here, so nobody but the queue can take it.

@@ -125,6 +125,7 @@ void Engine::State::PageLoaded(Execution& execution, std::int32_t after_step_id,
   Session* session = FindSession(execution.session);
   if (session == nullptr) return;  // LoseSession has seen to it
   if (!replay.complete && !replay.steps.empty()) LoadReplay(execution, replay.steps.back().step_id);
+  execution.replaying = !replay.complete;
   if (execution.phase == Execution::Phase::kLoading && after_step_id < 0) {
     execution.phase = Execution::Phase::kRunning;
     Dispatch(execution, *session, replay.input.value_or(Payload{}), std::move(replay.steps), replay.complete);

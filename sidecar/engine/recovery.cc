@@ -12,10 +12,18 @@ constexpr std::int64_t kCancelOverlapMs = 2000;
 
 }  // namespace
 
+void Engine::State::Leave(Execution& execution, AttemptCount attempt) {
+  if (execution.in_batch) {
+    execution.lost = attempt;
+  } else {
+    Move(execution, attempt);
+  }
+}
+
 // Fenced first, dispatched afterwards: the new token is durable before anybody else runs.
-void Engine::State::Move(Execution& execution) {
+void Engine::State::Move(Execution& execution, AttemptCount attempt) {
   DBOS_CHECK(!execution.in_batch);
-  execution.lost = false;
+  execution.lost.reset();
   const Error gone{Reason::kDisconnected, "the process that ran this execution has gone"};
   for (const Operation& operation : execution.queue) {
     Refuse(operation.caller, gone.reason, gone.message);
@@ -25,15 +33,13 @@ void Engine::State::Move(Execution& execution) {
   execution.ready = false;
   execution.refused = {};
   execution.awaiting = 0;
+  if (execution.release) return HandBack(execution, std::exchange(execution.release, {}), AttemptCount::kForgiven);
   Session* session = PickSession(execution.name, execution.application_version, kNoSession);
-  if (session == nullptr) {
-    HandBack(execution, /*caller=*/std::nullopt, AttemptCount::kCounted);
-    return;
-  }
+  if (session == nullptr) return HandBack(execution, /*caller=*/std::nullopt, attempt);
   execution.phase = Execution::Phase::kMoving;
   execution.session = session->id;
   ++session->running;
-  control.take_overs.push_back({execution.ref, random_token(), false, 0});
+  control.take_overs.push_back({execution.ref, random_token(), attempt == AttemptCount::kCounted});
 }
 
 void Engine::State::HandBack(Execution& execution, std::optional<Caller> caller, AttemptCount attempt) {
@@ -58,7 +64,7 @@ void Engine::State::TakenOver(const TakeOverOp& op) {
   execution.recovery_attempts = op.recovery_attempts;
   Session* session = FindSession(execution.session);
   if (session == nullptr) {
-    Move(execution);
+    Move(execution, AttemptCount::kForgiven);
   } else if (!DeadLetterIfExhausted(execution, *session)) {
     execution.phase = Execution::Phase::kLoading;
     LoadReplay(execution, -1);
@@ -92,12 +98,12 @@ void Engine::ReleaseExecution(std::shared_ptr<ReplySink> sink, std::uint64_t seq
     state.Refuse(caller, Reason::kFenced, "workflow " + execution.workflow_id + " is not held by this execution");
     return;
   }
-  if (found->second.in_batch || !found->second.queue.empty()) {
-    state.Refuse(caller, Reason::kInvalidRequest,
-                 "operations of this execution are not acknowledged yet; wait for them");
+  if (found->second.release) {
+    state.Refuse(caller, Reason::kFenced, "workflow " + execution.workflow_id + " is being released already");
     return;
   }
-  state.HandBack(found->second, std::move(caller), State::AttemptCount::kForgiven);
+  found->second.release = std::move(caller);
+  state.GoOn(execution.workflow_id);  // at once, or when what was asked before has its verdict
 }
 
 void Engine::CancelWorkflow(std::shared_ptr<ReplySink> sink, std::uint64_t seq, std::string workflow_id) {
@@ -142,14 +148,7 @@ void Engine::State::MoveDetached() {
       next_detached = std::min(next_detached, execution.detached_until);
     }
   }
-  for (const std::string& id : overdue) {
-    Execution& execution = executions.at(id);
-    if (execution.in_batch) {
-      execution.lost = true;
-    } else {
-      Move(execution);
-    }
-  }
+  for (const std::string& id : overdue) Leave(executions.at(id), AttemptCount::kCounted);
 }
 
 void Engine::Drain(absl::Duration finish_within) {

@@ -111,6 +111,7 @@ void Engine::State::AdoptionsDecided(const InFlight& origins, std::vector<AdoptO
     Session* session = FindSession(id);
     if (session == nullptr) continue;
     session->welcomed = true;
+    LeaveUnlisted(session->hello.incarnation);
     session->sink->Welcome(std::move(reattached));
     Touch(session->sink);
     expected.erase(session->hello.incarnation);
@@ -133,12 +134,17 @@ ReattachVerdict Engine::State::Adopt(SessionId id, const AdoptOp& op) {
   }
   Execution& execution = entry->second;
   if (!inserted && execution.phase == Execution::Phase::kMoving) return ReattachVerdict::kStale;
+  if (!inserted && execution.replaying) {  // it cannot run with half a replay: handed out again, from the start
+    ReleaseCredit(execution);
+    Leave(execution, AttemptCount::kForgiven);
+    return ReattachVerdict::kStale;
+  }
   if (!inserted && execution.phase == Execution::Phase::kUntracked) --untracked;
   if (!inserted) ReleaseCredit(execution);
   execution.ref = op.execution;
   execution.phase = Execution::Phase::kRunning;
   execution.session = id;
-  execution.lost = false;
+  execution.lost.reset();
   execution.awaiting = 0;
   execution.name = op.workflow.name;
   execution.application_version = op.workflow.application_version;
@@ -150,9 +156,19 @@ ReattachVerdict Engine::State::Adopt(SessionId id, const AdoptOp& op) {
     ++session->running;
   } else {
     execution.session = kNoSession;
-    Move(execution);
+    Leave(execution, AttemptCount::kCounted);
   }
   return ReattachVerdict::kAdopted;
+}
+
+// What a process that came back does not list, it has never received, or not completely, or has let go of.
+void Engine::State::LeaveUnlisted(const std::string& incarnation) {
+  if (incarnation.empty()) return;
+  std::vector<std::string> unlisted;
+  for (const auto& [id, execution] : executions) {
+    if (execution.phase == Execution::Phase::kDetached && execution.incarnation == incarnation) unlisted.push_back(id);
+  }
+  for (const std::string& id : unlisted) Leave(executions.at(id), AttemptCount::kForgiven);
 }
 
 void Engine::State::EndSession(SessionId id, Error why) {
@@ -170,6 +186,7 @@ void Engine::State::EndSession(SessionId id, Error why) {
 void Engine::State::LoseSession(SessionId id, CloseCause cause) {
   if (FindSession(id) == nullptr) return;
   DropWaiters(id);
+  const std::string incarnation = std::move(FindSession(id)->hello.incarnation);
   sessions.erase(id);
   std::vector<std::string> held;
   for (const auto& [workflow_id, execution] : executions) {
@@ -182,11 +199,11 @@ void Engine::State::LoseSession(SessionId id, CloseCause cause) {
     if (cause == CloseCause::kConnectionLost && execution.phase == Execution::Phase::kRunning) {
       execution.phase = Execution::Phase::kDetached;
       execution.detached_until = now + options.reattach_grace;
+      execution.incarnation = incarnation;
       next_detached = std::min(next_detached, execution.detached_until);
-    } else if (execution.in_batch) {
-      execution.lost = true;
     } else {
-      Move(execution);
+      const bool dispatched = execution.phase != Execution::Phase::kLoading;
+      Leave(execution, dispatched ? AttemptCount::kCounted : AttemptCount::kForgiven);
     }
   }
 }

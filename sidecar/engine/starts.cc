@@ -76,7 +76,7 @@ void Engine::State::RunStarted(const PendingStart& start, StartOp& op) {
   execution.deadline_ms = op.deadline_ms;
   if (op.parent) execution.parent_workflow_id = op.parent->execution.workflow_id;
   if (runner == nullptr || op.existed) {
-    Move(execution);
+    Move(execution, AttemptCount::kCounted);
     return;
   }
   execution.session = runner->id;

@@ -43,6 +43,10 @@ struct Operation {
   bool is_failure() const { return is_completion() && std::get<Outcome>(body).kind == Outcome::Kind::kError; }
 };
 
+// Whether leaving an execution counts as one of the workflow's attempts. Forgiven: its code has not run, or its process
+// let go of it in good order.
+enum class AttemptCount { kCounted, kForgiven };
+
 struct Execution {
   enum class Phase {
     kRunning,    // its process has it
@@ -63,10 +67,13 @@ struct Execution {
   std::vector<Operation> queue;  // not yet in a batch, oldest first
   Error refused;                 // the first refusal while it owns its workflow: then only an error outcome may follow
   bool in_batch = false;
-  bool ready = false;          // listed in State::ready
-  bool lost = false;           // its process went while a batch held it: move it when the verdict is in
-  std::uint32_t awaiting = 0;  // waits of the running code; while > 0 it uses no credit
+  bool ready = false;                // listed in State::ready
+  bool replaying = false;            // dispatched, and not all pages of its replay are sent yet
+  std::optional<AttemptCount> lost;  // its process went while a batch held it: move it when the verdict is in
+  std::optional<Caller> release;     // its process has let go: hand it back when what it asked before has its verdict
+  std::uint32_t awaiting = 0;        // waits of the running code; while > 0 it uses no credit
   absl::Time detached_until = absl::InfiniteFuture();
+  std::string incarnation;  // while detached: the process that may come back for it
 };
 
 struct Session {
@@ -139,6 +146,7 @@ class Engine::State {
   void VersionRegistered(SessionId id, const RegisterVersionOp& op);
   void AdoptionsDecided(const InFlight& origins, std::vector<AdoptOp> ops);
   ReattachVerdict Adopt(SessionId id, const AdoptOp& op);
+  void LeaveUnlisted(const std::string& incarnation);
 
   // ---- steps.cc
   Execution& Entry(const ExecutionRef& ref, SessionId session);  // an untracked one if the workflow is not here
@@ -168,8 +176,9 @@ class Engine::State {
   void ReleaseCredit(Execution& execution);
 
   // ---- recovery.cc
-  enum class AttemptCount { kCounted, kForgiven };
-  void Move(Execution& execution);  // to another session if one can take it, else back to the queue
+  // To another session if one can take it, else back to the queue; once the verdict is in, if a batch holds it.
+  void Leave(Execution& execution, AttemptCount attempt);
+  void Move(Execution& execution, AttemptCount attempt);
   void HandBack(Execution& execution, std::optional<Caller> caller, AttemptCount attempt);
   void TakenOver(const TakeOverOp& op);
   void HandedBack(const HandBackOp& op, const ReleaseOrigin& origin);

@@ -76,6 +76,10 @@ Execution* Engine::State::Admit(const Caller& caller, const ExecutionRef& ref, b
     Refuse(caller, Reason::kFenced, "workflow " + ref.workflow_id + " is owned by another execution now");
     return nullptr;
   }
+  if (execution.release) {
+    Refuse(caller, Reason::kFenced, "this execution of workflow " + ref.workflow_id + " was released");
+    return nullptr;
+  }
   if (!execution.refused.ok() && !is_failure) {
     Refuse(caller, Reason::kPrecedingOperationFailed, Preceding(execution.refused));
     return nullptr;
@@ -151,6 +155,7 @@ void Engine::State::Evict(const ExecutionRef& ref, const Error& why) {
     pending_bytes -= operation.bytes;
   }
   found->second.queue.clear();
+  if (found->second.release) Refuse(*found->second.release, why.reason, why.message);
   Forget(ref.workflow_id);
 }
 

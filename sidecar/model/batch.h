@@ -93,6 +93,7 @@ struct ClaimOp {
 struct TakeOverOp {
   ExecutionRef execution;  // token as it is now
   std::string new_token;
+  bool count_attempt = true;  // false when the code has not run under the old token, or was left gracefully
 
   bool taken = false;  // verdict: false, the row was no longer ours
   std::int64_t recovery_attempts = 0;

@@ -62,10 +62,10 @@ namespace {
 constexpr Query kTakeOver = {
     .name = "take_over",
     .args = "",
-    .rows = "workflow_id text, owner_token text, new_token text",
+    .rows = "workflow_id text, owner_token text, new_token text, attempts bigint",
     .sql = R"(
 UPDATE {schema}workflow_status AS s SET owner_xid = i.new_token, updated_at = {now_ms},
-  recovery_attempts = COALESCE(s.recovery_attempts, 0) + CASE WHEN s.owner_xid = i.new_token THEN 0 ELSE 1 END
+  recovery_attempts = COALESCE(s.recovery_attempts, 0) + CASE WHEN s.owner_xid = i.new_token THEN 0 ELSE i.attempts END
 FROM {rows}
 WHERE s.workflow_uuid = i.workflow_id AND {pending} AND s.owner_xid IN (i.owner_token, i.new_token)
 RETURNING workflow_uuid, recovery_attempts)",
@@ -78,7 +78,7 @@ void PlanTakeOvers(const BatchView& view, BatchPlan& plan) {
   for (TakeOverOp* op : view.take_overs) {
     op->taken = false;
     statement.AddRow({std::string_view(op->execution.workflow_id), std::string_view(op->execution.owner_token),
-                      std::string_view(op->new_token)});
+                      std::string_view(op->new_token), std::int64_t{op->count_attempt ? 1 : 0}});
   }
   plan.Add(std::move(statement), [&view](const Result& rows) {
     std::unordered_map<std::string, std::int64_t> taken;

@@ -78,6 +78,13 @@ class Harness {
 
   std::shared_ptr<RecordingSink> Open(SessionId id, std::uint32_t credit = 10, std::vector<ExecutionRef> resume = {}) {
     auto sink = std::make_shared<RecordingSink>();
+    OpenUnsettled(id, sink, credit, std::move(resume));
+    Settle();
+    return sink;
+  }
+
+  void OpenUnsettled(SessionId id, const std::shared_ptr<RecordingSink>& sink, std::uint32_t credit = 10,
+                     std::vector<ExecutionRef> resume = {}) {
     HelloRequest hello;
     hello.application_version = "v1";
     hello.incarnation = "process-" + std::to_string(id % 100);
@@ -85,8 +92,6 @@ class Harness {
     hello.credit = credit;
     hello.resume = std::move(resume);
     engine->OpenSession(id, sink, std::move(hello));
-    Settle();
-    return sink;
   }
 
   // One commit and the reads that came of it. False: there was nothing to do.

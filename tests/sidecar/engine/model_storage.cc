@@ -164,7 +164,7 @@ absl::Status ModelStorage::Commit(Batch& batch, const std::function<void()>& /*m
     op.taken = retry || Fence(op.execution).ok();
     if (!op.taken) continue;
     found->second.row.owner_token = op.new_token;
-    op.recovery_attempts = found->second.row.recovery_attempts += retry ? 0 : 1;
+    op.recovery_attempts = found->second.row.recovery_attempts += retry || !op.count_attempt ? 0 : 1;
   }
   for (HandBackOp& op : batch.hand_backs) HandBack(op);
   for (ClaimOp& op : batch.claims) Claim(op);

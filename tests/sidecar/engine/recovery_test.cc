@@ -76,6 +76,78 @@ TEST(RecoveryTest, ALostConnectionKeepsTheExecutionForItsProcess) {
   EXPECT_EQ(back->acknowledged, std::vector<std::uint64_t>{2});
 }
 
+TEST(RecoveryTest, WhatAProcessDoesNotListWhenItComesBackIsHandedToItAnewAtOnce) {
+  Harness h;
+  auto app = h.Open(1);
+  h.Start(1, app, 1, "whole");
+  h.Start(1, app, 2, "lost-on-the-way");
+  h.Settle();
+  const ExecutionRef whole = app->dispatched[0].execution;
+  h.engine->CloseSession(1, CloseCause::kConnectionLost);
+  h.Settle();
+  auto back = h.Open(101, 10, {whole});
+  EXPECT_EQ(back->reattached[0].verdict, ReattachVerdict::kAdopted);
+  ASSERT_EQ(back->dispatched.size(), 1U);
+  EXPECT_EQ(back->dispatched[0].execution.workflow_id, "lost-on-the-way");
+  EXPECT_NE(back->dispatched[0].execution.owner_token, app->dispatched[1].execution.owner_token);
+  EXPECT_EQ(back->dispatched[0].recovery_attempts, 1);
+}
+
+TEST(RecoveryTest, WhatAnotherProcessLostWaitsForThatProcess) {
+  Harness h;
+  auto app = h.Open(1);
+  h.Start(1, app, 1, "order-1");
+  h.Settle();
+  h.engine->CloseSession(1, CloseCause::kConnectionLost);
+  auto other = h.Open(2);
+  EXPECT_TRUE(other->dispatched.empty());
+}
+
+TEST(RecoveryTest, AnUnlistedExecutionWithAnOperationUnderWayIsHandedOverAfterTheVerdict) {
+  Harness h;
+  auto app = h.Open(1);
+  h.Start(1, app, 1, "order-1");
+  h.Settle();
+  h.Step(1, app, 2, app->dispatched[0].execution, 0);
+  Batch batch = h.engine->TakeBatch();
+  h.engine->CloseSession(1, CloseCause::kConnectionLost);
+  auto back = std::make_shared<RecordingSink>();
+  h.OpenUnsettled(101, back);
+  Batch greeting = h.engine->TakeBatch();
+  for (Batch* next : {&batch, &greeting}) {
+    ASSERT_TRUE(h.storage.Commit(*next).ok());
+    h.engine->Committed(std::move(*next));
+  }
+  h.Settle();
+  ASSERT_EQ(back->dispatched.size(), 1U);
+  EXPECT_EQ(back->dispatched[0].replay.size(), 1U);
+  EXPECT_EQ(back->dispatched[0].recovery_attempts, 1);
+}
+
+TEST(RecoveryTest, AnExecutionWhoseReplayWasNotSentCompletelyIsNotAdopted) {
+  Harness h;
+  auto app = h.Open(1);
+  h.Start(1, app, 1, "order-1");
+  h.Settle();
+  for (std::int32_t i = 0; i < 25; ++i) h.storage.rows.at("order-1").steps[i] = {i, "charge", Outcome{}, "", 1, 1};
+  h.storage.replay_page_steps = 10;
+  h.engine->CloseSession(1, CloseCause::kProcessGone);
+  h.Settle();
+  auto again = std::make_shared<RecordingSink>();
+  h.OpenUnsettled(2, again);
+  while (again->dispatched.empty()) ASSERT_TRUE(h.Round());
+  EXPECT_FALSE(again->dispatched[0].replay_complete);
+  h.engine->CloseSession(2, CloseCause::kConnectionLost);
+  h.Settle();
+  auto back = h.Open(102, 10, {again->dispatched[0].execution});
+  EXPECT_EQ(back->reattached[0].verdict, ReattachVerdict::kStale);
+  ASSERT_EQ(back->dispatched.size(), 1U);
+  std::size_t steps = back->dispatched[0].replay.size();
+  for (const ReplayPage& page : back->pages) steps += page.steps.size();
+  EXPECT_EQ(steps, 25U);
+  EXPECT_TRUE(back->pages.back().last);
+}
+
 TEST(RecoveryTest, AProcessThatDoesNotComeBackInTimeLosesItsExecution) {
   Harness h;
   auto app = h.Open(1);
@@ -176,6 +248,43 @@ TEST(RecoveryTest, AReleasedExecutionGoesBackWithoutCountingAnAttempt) {
   EXPECT_EQ(stub->acknowledged, std::vector<std::uint64_t>{7});
   EXPECT_EQ(h.storage.rows.at("order-1").row.status, WorkflowStatus::kEnqueued);
   EXPECT_EQ(h.storage.rows.at("order-1").row.recovery_attempts, 0);
+}
+
+TEST(RecoveryTest, AReleaseWaitsForWhatWasAskedBeforeIt) {
+  for (const bool closed : {false, true}) {
+    Harness h;
+    auto app = h.Open(1);
+    h.Start(1, app, 1, "order-1");
+    h.Settle();
+    const ExecutionRef ref = app->dispatched[0].execution;
+    h.Step(1, app, 2, ref, 0);
+    Batch batch = h.engine->TakeBatch();
+    h.engine->DrainSession(1);
+    h.engine->ReleaseExecution(app, 3, ref);
+    h.engine->ReleaseExecution(app, 4, ref);
+    h.Step(1, app, 5, ref, 1);
+    if (closed) h.engine->CloseSession(1, CloseCause::kProcessGone);
+    ASSERT_TRUE(h.storage.Commit(batch).ok());
+    h.engine->Committed(std::move(batch));
+    h.Settle();
+    EXPECT_EQ(app->acknowledged, (std::vector<std::uint64_t>{2, 3}));
+    EXPECT_EQ(app->refused.at(4).reason, Reason::kFenced);
+    EXPECT_EQ(app->refused.at(5).reason, Reason::kFenced);
+    EXPECT_EQ(h.storage.rows.at("order-1").row.status, WorkflowStatus::kEnqueued);
+    EXPECT_EQ(h.storage.rows.at("order-1").row.recovery_attempts, 0);
+  }
+}
+
+TEST(RecoveryTest, AReleaseBehindACompletionIsAnsweredToo) {
+  Harness h;
+  auto app = h.Open(1);
+  h.Start(1, app, 1, "order-1");
+  h.Settle();
+  h.Complete(1, app, 2, app->dispatched[0].execution);
+  h.engine->ReleaseExecution(app, 3, app->dispatched[0].execution);
+  h.Settle();
+  EXPECT_EQ(app->acknowledged, std::vector<std::uint64_t>{2});
+  EXPECT_EQ(app->refused.at(3).reason, Reason::kWorkflowTerminal);
 }
 
 TEST(RecoveryTest, DrainHandsBackWhatDoesNotFinishAndEndsTheSessions) {

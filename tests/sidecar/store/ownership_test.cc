@@ -78,6 +78,10 @@ TEST_P(OwnershipTest, TakeOverGivesANewTokenAndCountsOnce) {
     EXPECT_EQ(Row("a"), "PENDING,token-2,2");
   }
   EXPECT_FALSE(CommitOne(&Batch::take_overs, TakeOver(execution, "token-3")).taken);
+  TakeOverOp graceful = TakeOver({"a", "token-2"}, "token-4");
+  graceful.count_attempt = false;
+  EXPECT_EQ(CommitOne(&Batch::take_overs, graceful).recovery_attempts, 2);
+  EXPECT_EQ(Row("a"), "PENDING,token-4,2");
 }
 
 TEST_P(OwnershipTest, HandBackEnqueuesWithoutOwnerAndCanGiveTheAttemptBack) {
