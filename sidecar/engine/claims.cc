@@ -6,8 +6,26 @@
 namespace dbos::sidecar {
 namespace {
 
-constexpr std::int32_t kClaimMax = 500;      // rows of one claim
-constexpr std::size_t kReplayReadMax = 200;  // workflows of one replay read
+constexpr std::int32_t kClaimMax = 500;       // rows of one claim
+constexpr std::size_t kReplayReadMax = 200;   // workflows of one replay read
+constexpr std::size_t kFrameBytes = 1 << 20;  // of values that a frame carries together; one value may be larger
+
+std::size_t Size(const StepRecord& step) {
+  return 128 + step.name.size() + step.child_workflow_id.size() +
+         (step.outcome ? step.outcome->payload.data.size() : 0);
+}
+
+// The steps from `next` on that fit into `room`, but at least `least` of them.
+std::vector<StepRecord> TakePage(std::vector<StepRecord>& steps, std::size_t& next, std::size_t room,
+                                 std::size_t least) {
+  std::vector<StepRecord> page;
+  for (std::size_t bytes = 0; next < steps.size(); ++next) {
+    bytes += Size(steps[next]);
+    if (bytes > room && page.size() >= least) break;
+    page.push_back(std::move(steps[next]));
+  }
+  return page;
+}
 
 }  // namespace
 
@@ -120,19 +138,33 @@ void Engine::State::ReplayLoaded(const LoadReplayRead& read, std::vector<Replay>
   }
 }
 
-// The first page dispatches; further pages follow on the same stream until the last.
+// The first page dispatches; further pages follow on the same stream until the last. A page that is too much for one
+// frame, together with the input, is sent in several.
 void Engine::State::PageLoaded(Execution& execution, std::int32_t after_step_id, Replay replay) {
   Session* session = FindSession(execution.session);
   if (session == nullptr) return;  // LoseSession has seen to it
-  if (!replay.complete && !replay.steps.empty()) LoadReplay(execution, replay.steps.back().step_id);
+  const bool first = execution.phase == Execution::Phase::kLoading && after_step_id < 0;
+  if (!first && execution.phase != Execution::Phase::kRunning) return;
+  std::vector<StepRecord>& steps = replay.steps;
+  if (!replay.complete && !steps.empty()) LoadReplay(execution, steps.back().step_id);
   execution.replaying = !replay.complete;
-  if (execution.phase == Execution::Phase::kLoading && after_step_id < 0) {
+  std::size_t next = 0;
+  if (first) {
+    Payload input = replay.input.value_or(Payload{});
+    const std::size_t room = kFrameBytes - std::min(kFrameBytes, input.data.size());
+    std::vector<StepRecord> page = TakePage(steps, next, room, /*least=*/0);
     execution.phase = Execution::Phase::kRunning;
-    Dispatch(execution, *session, replay.input.value_or(Payload{}), std::move(replay.steps), replay.complete);
-  } else if (execution.phase == Execution::Phase::kRunning) {
-    session->sink->Replayed({execution.ref, std::move(replay.steps), replay.complete, after_step_id});
-    Touch(session->sink);
+    if (!page.empty()) after_step_id = page.back().step_id;
+    Dispatch(execution, *session, std::move(input), std::move(page), replay.complete && next == steps.size());
+    if (next == steps.size()) return;
   }
+  do {
+    std::vector<StepRecord> page = TakePage(steps, next, kFrameBytes, /*least=*/1);
+    const std::int32_t last_step_id = page.empty() ? after_step_id : page.back().step_id;
+    session->sink->Replayed({execution.ref, std::move(page), replay.complete && next == steps.size(), after_step_id});
+    after_step_id = last_step_id;
+  } while (next < steps.size());
+  Touch(session->sink);
 }
 
 void Engine::State::Dispatch(Execution& execution, Session& session, Payload input, std::vector<StepRecord> steps,

@@ -20,12 +20,20 @@ Engine::State::State(EngineOptions engine_options, TokenSource tokens)
       expected(options.expected_incarnations.begin(), options.expected_incarnations.end()) {
 }
 
-void Engine::Tick(absl::Time now, std::int64_t wall_ms) {
+void Engine::SetTime(absl::Time now, std::int64_t wall_ms) {
   State& state = *state_;
-  const bool first = state.now == absl::UnixEpoch();
+  if (state.now != absl::UnixEpoch()) {
+    state.ForgiveStall(now - state.now);
+  } else if (!state.expected.empty()) {
+    state.recover_at = now + state.options.reattach_grace;
+  }
   state.now = now;
   state.wall_ms = wall_ms;
-  if (first && !state.expected.empty()) state.recover_at = now + state.options.reattach_grace;
+}
+
+void Engine::Tick(absl::Time now, std::int64_t wall_ms) {
+  State& state = *state_;
+  SetTime(now, wall_ms);
   if (now < NextWake()) return;
   state.PingSessions();
   state.ExpireWaiters();

@@ -110,7 +110,9 @@ class Engine {
   void Drain(absl::Duration finish_within);
   bool Drained() const;
 
-  // Time. `now` is monotonic. NextWake is when Tick wants to be called at the latest.
+  // Time. `now` is monotonic. SetTime goes before the events that have gathered, Tick does what is due and goes after
+  // them: nobody is judged by his silence before he was heard. NextWake is when Tick wants to be called at the latest.
+  void SetTime(absl::Time now, std::int64_t wall_ms);
   void Tick(absl::Time now, std::int64_t wall_ms);
   absl::Time NextWake() const;
 

@@ -116,8 +116,9 @@ void EngineLoop::Threads::Round() {
       MutexLock mailbox_lock(mailbox_mu_);
       events.swap(mailbox_);
     }
-    engine_->Tick(Monotonic(), WallMs());
+    engine_->SetTime(Monotonic(), WallMs());
     for (Event& event : events) event(*engine_);
+    engine_->Tick(Monotonic(), WallMs());
     reads = engine_->TakeReads();
     dirty = engine_->TakeDirtySinks();
   }

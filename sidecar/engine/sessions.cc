@@ -217,6 +217,18 @@ void Engine::State::FlushStreams() {
   });
 }
 
+// A stopped process or virtual machine wakes up late. Nobody could reach us in the meantime, so the time does not count
+// for those who had to. Even an idle engine is told the time once an interval.
+void Engine::State::ForgiveStall(absl::Duration gap) {
+  if (gap > 2 * options.ping_interval) {
+    for (auto& [id, session] : sessions) session.last_heard += gap;
+  }
+  if (gap <= 2 * options.probe_interval) return;
+  recover_at += gap;
+  next_detached += gap;
+  for (auto& [id, execution] : executions) execution.detached_until += gap;
+}
+
 void Engine::State::PingSessions() {
   std::vector<SessionId> deaf;
   for (auto& [id, session] : sessions) {

@@ -143,6 +143,7 @@ class Engine::State {
   void LoseSession(SessionId id, CloseCause cause);
   void PingSessions();
   void FlushStreams();  // once a second at the least: then a stream notices that its client does not read
+  void ForgiveStall(absl::Duration gap);
   void VersionRegistered(SessionId id, const RegisterVersionOp& op);
   void AdoptionsDecided(const InFlight& origins, std::vector<AdoptOp> ops);
   ReattachVerdict Adopt(SessionId id, const AdoptOp& op);

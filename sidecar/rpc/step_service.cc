@@ -11,16 +11,24 @@
 namespace dbos::sidecar {
 namespace {
 
-constexpr std::int64_t kReplayPageBytes = 1 << 20;
+constexpr std::size_t kReplayPageBytes = 1 << 20;
 
 Error ReadReplay(Storage& storage, const v1::GetReplayRequest& request, v1::ReplayPage* response) {
-  absl::StatusOr<std::vector<Replay>> pages =
-      storage.LoadReplay({{request.execution().workflow_id(), request.after_step_id()}}, kReplayPageBytes);
+  absl::StatusOr<std::vector<Replay>> pages = storage.LoadReplay(
+      {{request.execution().workflow_id(), request.after_step_id()}}, static_cast<std::int64_t>(kReplayPageBytes));
   if (!pages.ok()) return ReadError(pages.status());
   *response->mutable_execution() = request.execution();
   response->set_last(pages->empty() || pages->front().complete);
   if (pages->empty()) return {};
-  for (StepRecord& step : pages->front().steps) Put(std::move(step), response->add_steps());
+  std::size_t bytes = 0;
+  for (StepRecord& step : pages->front().steps) {
+    bytes += WireBytes(step);
+    if (bytes > kReplayPageBytes && response->steps_size() > 0) {  // one step may be larger than a page
+      response->set_last(false);
+      break;
+    }
+    Put(std::move(step), response->add_steps());
+  }
   return {};
 }
 

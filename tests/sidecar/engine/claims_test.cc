@@ -73,6 +73,28 @@ TEST(ClaimsTest, LongHistoriesArriveInPagesOnTheSameStream) {
   EXPECT_EQ(back->pages[1].steps.back().step_id, 24);
 }
 
+TEST(ClaimsTest, NoFrameCarriesTwoLargeValues) {
+  constexpr std::size_t kLarge = 4 << 20;
+  Harness h;
+  auto app = h.Open(1);
+  h.Start(1, app, 1, "order-1");
+  h.Settle();
+  h.storage.rows.at("order-1").input.data.assign(kLarge, ' ');
+  const Outcome large{Outcome::Kind::kValue, {std::string(kLarge, ' '), kPortableJson}};
+  for (std::int32_t i = 0; i < 3; ++i) h.storage.rows.at("order-1").steps[i] = {i, "charge", large, "", 1, 1};
+  h.engine->CloseSession(1, CloseCause::kProcessGone);
+  h.Settle();
+  auto back = h.Open(1);
+  ASSERT_EQ(back->dispatched.size(), 1U);
+  EXPECT_TRUE(back->dispatched[0].replay.empty());
+  EXPECT_FALSE(back->dispatched[0].replay_complete);
+  ASSERT_EQ(back->pages.size(), 3U);
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(back->pages[i].steps.size(), 1U);
+    EXPECT_EQ(back->pages[i].last, i == 2);
+  }
+}
+
 TEST(ClaimsTest, OnlyTheLatestVersionTakesRowsWithoutAVersion) {
   Harness h;
   auto caller = std::make_shared<RecordingSink>();

@@ -1,6 +1,7 @@
 // Harness: an Engine over a ModelStorage with time and tokens in the test's hand, and sinks that remember every answer.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -121,7 +122,14 @@ class Harness {
     }
   }
 
+  // Time passes, and the engine is told often enough.
   void Advance(absl::Duration by) {
+    for (absl::Duration left = by; left > absl::ZeroDuration(); left -= absl::Milliseconds(400)) {
+      Stall(std::min(left, absl::Milliseconds(400)));
+    }
+  }
+  // Time passes in one leap.
+  void Stall(absl::Duration by) {
     now += by;
     wall_ms += absl::ToInt64Milliseconds(by);
     engine->Tick(now, wall_ms);

@@ -236,6 +236,23 @@ TEST(RecoveryTest, AHungProcessIsCutOffAndItsWorkGoesOnElsewhere) {
   EXPECT_TRUE(other->fatal.ok());
 }
 
+TEST(RecoveryTest, ASidecarThatWasStoppedBlamesNobodyForTheSilence) {
+  Harness h;
+  auto app = h.Open(1);
+  auto lost = h.Open(2);
+  h.Start(1, app, 1, "order-1");
+  h.Start(2, lost, 1, "order-2");
+  h.Settle();
+  h.engine->CloseSession(2, CloseCause::kConnectionLost);
+  h.Stall(absl::Seconds(30));
+  EXPECT_TRUE(app->fatal.ok());
+  auto back = h.Open(102, 10, {lost->dispatched[0].execution});
+  EXPECT_EQ(back->reattached[0].verdict, ReattachVerdict::kAdopted);
+  EXPECT_EQ(app->dispatched.size(), 1U);
+  for (int i = 0; i < 11; ++i) h.Advance(absl::Seconds(1));  // from here on silence counts
+  EXPECT_EQ(app->fatal.reason, Reason::kDisconnected);
+}
+
 TEST(RecoveryTest, AReleasedExecutionGoesBackWithoutCountingAnAttempt) {
   Harness h;
   auto app = h.Open(1, 1);
