@@ -12,10 +12,11 @@ std::string ChildId(const StartOp::Parent& parent) {
 
 void Engine::StartWorkflow(SessionId session, std::shared_ptr<ReplySink> sink, std::uint64_t seq,
                            StartRequest request) {
-  if (request.workflow_id.empty()) {
-    request.workflow_id = request.parent ? ChildId(*request.parent) : state_->random_token();
-  }
   if (request.request_token.empty()) request.request_token = state_->random_token();
+  // A start that is sent again has to find its row: an id of ours follows from what the caller repeats.
+  if (request.workflow_id.empty()) {
+    request.workflow_id = request.parent ? ChildId(*request.parent) : request.request_token;
+  }
   Caller caller{std::move(sink), seq, session};
   if (!request.parent) {
     state_->AddStart(std::move(caller), std::move(request));

@@ -1,7 +1,9 @@
 // Reconnects: what is resumed, what is sent again, what is given up.
 #include <atomic>
 #include <latch>
+#include <set>
 #include <string>
+#include <thread>
 
 #include <dbos/dbos.h>
 
@@ -50,6 +52,28 @@ TEST_F(ReconnectTest, UnacknowledgedRecordsAreSentAgainWithTheSameTimes) {
   ASSERT_EQ(first.size(), 2U);
   EXPECT_EQ(first[0].SerializeAsString(), first[1].SerializeAsString());
   EXPECT_GT(first[0].completed_at_ms(), 0);
+}
+
+TEST_F(ReconnectTest, AStartWithoutAnIdIsSentAgainWithTheSameGeneratedOne) {
+  const auto workflow = app_->workflow("w", [](Context&) { return 1; });
+  app_->launch();
+  sidecar_.Refuse(v1::ClientFrame::kStart, v1::REASON_DATABASE_UNAVAILABLE, v1::RETRY_CLASS_SAME_REQUEST);
+  std::thread database([&] {
+    sidecar_.WaitUntil([](const Frames& frames) { return !frames.empty() && frames.back().has_start(); });
+    sidecar_.Refuse(v1::ClientFrame::kStart, v1::REASON_UNSPECIFIED, v1::RETRY_CLASS_UNSPECIFIED);
+  });
+  const auto handle = workflow.start({});
+  database.join();
+  EXPECT_EQ(handle.result(), 1);
+  std::vector<std::string> ids;
+  for (const v1::ClientFrame& frame : sidecar_.frames()) {
+    if (frame.has_start()) ids.push_back(frame.start().start().workflow_id());
+  }
+  ASSERT_GE(ids.size(), 2U);
+  EXPECT_EQ(std::set<std::string>(ids.begin(), ids.end()).size(), 1U);
+  EXPECT_EQ(ids[0], handle.id());
+  EXPECT_EQ(ids[0].size(), 36U);
+  EXPECT_EQ(ids[0][14], '7') << ids[0];
 }
 
 TEST_F(ReconnectTest, AStepThatRunsDuringTheBreakIsRecordedAfterwards) {

@@ -158,6 +158,25 @@ TEST_P(CrashTest, ManyWorkflowsUnderRandomKillsAllEndAndMatchTheLedger) {
   callers.CheckRecords();
 }
 
+TEST_P(CrashTest, AStartWithAGeneratedIdIsOneWorkflowThoughTheSidecarDiesBeforeItsAnswer) {
+  World world(GetParam());
+  world.StartSidecar("after:start:1:kill");
+  world.StartApp();
+  std::atomic<bool> done{false};
+  std::thread caller([&] {
+    dbos::Client client({.sidecar_address = world.address()});
+    EXPECT_FALSE(client.start<std::vector<std::string>>("ledger", {}, kSteps).result(std::chrono::seconds(75)).empty());
+    done = true;
+  });
+  while (!done) world.Supervise(absl::Milliseconds(50));
+  caller.join();
+  EXPECT_GE(world.restarts(), 1) << "the fault did not strike";
+  const auto ledger = world.Ledger();
+  EXPECT_EQ(std::count_if(ledger.begin(), ledger.end(), [](const auto& entry) { return entry.first.ends_with(" s0"); }),
+            1)
+      << world.Logs();
+}
+
 INSTANTIATE_TEST_SUITE_P(Databases, CrashTest, ValuesIn(TestDatabaseKinds()),
                          [](const auto& test) { return ToString(test.param); });
 

@@ -205,7 +205,7 @@ std::string AppRuntime::Start(std::string_view name, const StartOptions& options
   session_.Send({.kind = FrameKind::kStart, .body = frame.SerializeAsString(), .owner = reply});
   if (!reply->Wait(DeadlineAfter(options_.request_timeout))) {
     throw SidecarUnavailable("the sidecar did not answer in time; the workflow may have been started: start it again " +
-                             std::string("with the same workflow_id"));
+                             ("with workflow_id " + frame.start().workflow_id()));
   }
   runtime::ThrowIfRefused(reply->refusal());
   return reply->started().workflow_id();

@@ -28,7 +28,7 @@ std::string Execution::StartChild(std::string_view name, const StartOptions& opt
   parent.set_step_id(step_id);
   parent.set_started_at_ms(NowMs());
   parent.set_completed_at_ms(parent.started_at_ms());
-  if (frame.start().workflow_id().empty()) {
+  if (options.workflow_id.empty()) {
     frame.mutable_start()->set_workflow_id(workflow_id() + "-" + std::to_string(step_id));
   }
   const auto reply = std::make_shared<Reply>(journal_);

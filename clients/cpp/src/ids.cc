@@ -1,5 +1,6 @@
 #include "ids.h"
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdlib>
@@ -24,23 +25,41 @@ struct Entropy {
   }
 };
 
-}  // namespace
+using Uuid = std::array<std::uint8_t, 16>;
 
-std::string RandomUuid() {
+Uuid RandomBytes() {
   thread_local Entropy entropy;
+  Uuid uuid;
+  std::copy_n(entropy.Take(uuid.size()), uuid.size(), uuid.begin());
+  return uuid;
+}
+
+std::string ToText(Uuid uuid, unsigned version) {
   static constexpr char kHex[] = "0123456789abcdef";
-  const std::uint8_t* random = entropy.Take(16);
   std::string text;
   text.reserve(36);
-  for (std::size_t i = 0; i < 16; ++i) {
-    unsigned byte = random[i];
-    if (i == 6) byte = (byte & 0x0FU) | 0x40U;
+  for (std::size_t i = 0; i < uuid.size(); ++i) {
+    unsigned byte = uuid[i];
+    if (i == 6) byte = (byte & 0x0FU) | (version << 4U);
     if (i == 8) byte = (byte & 0x3FU) | 0x80U;
     if (i == 4 || i == 6 || i == 8 || i == 10) text += '-';
     text += kHex[byte >> 4U];
     text += kHex[byte & 0x0FU];
   }
   return text;
+}
+
+}  // namespace
+
+std::string RandomUuid() {
+  return ToText(RandomBytes(), 4);
+}
+
+std::string TimeOrderedUuid() {
+  Uuid uuid = RandomBytes();
+  const auto now = static_cast<std::uint64_t>(NowMs());
+  for (std::size_t i = 0; i < 6; ++i) uuid[i] = static_cast<std::uint8_t>(now >> (8 * (5 - i)));
+  return ToText(uuid, 7);
 }
 
 std::int64_t NowMs() {

@@ -1,4 +1,4 @@
-// RandomUuid: a UUIDv4 for request ids, incarnations and generated workflow ids. Call from any thread.
+// Identifiers and the time. Call from any thread.
 #pragma once
 
 #include <cstdint>
@@ -6,7 +6,12 @@
 
 namespace dbos::runtime {
 
+// A UUIDv4, for request ids and incarnations.
 std::string RandomUuid();
+
+// A UUIDv7 (RFC 9562), for generated workflow ids: rows that are written together then lie together in the database's
+// indexes, which makes each insert cheaper.
+std::string TimeOrderedUuid();
 
 // Unix milliseconds of this host's clock.
 std::int64_t NowMs();

@@ -17,7 +17,7 @@ v1::StartWorkflowRequest MakeStartRequest(std::string_view name, const StartOpti
                           std::to_string(limits.max_payload_bytes) + " (Limits.max_payload_bytes)");
   }
   v1::StartWorkflowRequest request;
-  request.set_workflow_id(options.workflow_id);
+  request.set_workflow_id(options.workflow_id.empty() ? TimeOrderedUuid() : options.workflow_id);
   request.set_name(name.data(), name.size());
   request.mutable_input()->set_data(std::move(input));
   request.set_request_id(RandomUuid());

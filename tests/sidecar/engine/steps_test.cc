@@ -125,6 +125,15 @@ TEST_F(StepsTest, AStartSentAgainAfterASidecarRestartRecognisesItselfAndRuns) {
   ASSERT_EQ(app->dispatched.size(), 1U);
 }
 
+TEST_F(StepsTest, AStartWithoutAnIdThatIsSentAgainIsTheSameWorkflow) {
+  h.Start(1, app, 1, "", "checkout", "my-request");
+  h.Start(1, app, 2, "", "checkout", "my-request");
+  h.Settle();
+  EXPECT_EQ(app->started.at(1).workflow_id, app->started.at(2).workflow_id);
+  EXPECT_EQ(h.storage.rows.size(), 1U);
+  EXPECT_EQ(app->dispatched.size(), 1U);
+}
+
 TEST_F(StepsTest, AStartSentAgainLeavesItsWorkflowToTheProcessThatStillRunsIt) {
   auto caller = h.Open(2, 0);
   h.Start(2, caller, 1, "order-1", "checkout", "my-request");
