@@ -34,12 +34,12 @@ std::vector<StepRecord> TakePage(std::vector<StepRecord>& steps, std::size_t& ne
 void Engine::State::MaybeClaim() {
   if (!claim_wanted || draining) return;
   std::map<std::string, ClaimFilter> filters;
-  bool starved = false;
+  claim_starved = false;
   for (const auto& [id, session] : sessions) {
     if (!session.welcomed || session.draining || session.workflows.empty()) continue;
     const std::int64_t room = static_cast<std::int64_t>(session.credit) - session.running;
     if (room <= 0) {
-      starved = true;
+      claim_starved = true;  // it asks again when it has room
       continue;
     }
     ClaimFilter& filter = filters[session.hello.application_version];
@@ -47,7 +47,7 @@ void Engine::State::MaybeClaim() {
     filter.limit = static_cast<std::int32_t>(std::min<std::int64_t>(filter.limit + room, kClaimMax));
     for (const auto& [name, attempts] : session.workflows) filter.names.push_back(name);
   }
-  bool asked_all = !starved;
+  bool asked_all = true;
   for (auto& [version, filter] : filters) {
     if (claiming.contains(version)) {
       asked_all = false;
@@ -188,7 +188,12 @@ void Engine::State::ReleaseCredit(Execution& execution) {
   Session* session = FindSession(execution.session);
   execution.session = kNoSession;
   if (session == nullptr || execution.phase == Execution::Phase::kUntracked || execution.awaiting > 0) return;
-  --session->running;
+  FreeCredit(*session);
+}
+
+void Engine::State::FreeCredit(Session& session) {
+  --session.running;
+  claim_wanted = claim_wanted || claim_starved;
 }
 
 }  // namespace dbos::sidecar

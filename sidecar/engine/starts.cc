@@ -46,7 +46,10 @@ void Engine::State::AddStart(Caller caller, StartRequest request) {
 
 void Engine::State::StartCommitted(PendingStart start, StartOp op) {
   pending_bytes -= start.bytes;
-  if (Session* runner = FindSession(start.runner)) --runner->running;  // RunStarted takes it again
+  const bool runs = op.error.ok() && op.created && op.status == WorkflowStatus::kPending;
+  if (Session* runner = FindSession(start.runner)) {
+    runs ? void(--runner->running) : FreeCredit(*runner);  // RunStarted takes it again
+  }
   if (!op.error.ok()) {
     start.caller.sink->Refused(start.caller.seq, op.error);
     Touch(start.caller.sink);
@@ -59,7 +62,7 @@ void Engine::State::StartCommitted(PendingStart start, StartOp op) {
   start.caller.sink->Started(start.caller.seq, {op.workflow_id, op.status, op.created});
   Touch(start.caller.sink);
   if (op.created && op.status == WorkflowStatus::kEnqueued) claim_wanted = true;
-  if (op.created && op.status == WorkflowStatus::kPending) RunStarted(start, op);
+  if (runs) RunStarted(start, op);
 }
 
 // A row that is ours and PENDING under our own token has not run anywhere, unless an earlier life of this sidecar wrote

@@ -175,6 +175,7 @@ class Engine::State {
   void PageLoaded(Execution& execution, std::int32_t after_step_id, Replay replay);
   void Dispatch(Execution& execution, Session& session, Payload input, std::vector<StepRecord> steps, bool complete);
   void ReleaseCredit(Execution& execution);
+  void FreeCredit(Session& session);
 
   // ---- recovery.cc
   // To another session if one can take it, else back to the queue; once the verdict is in, if a batch holds it.
@@ -236,6 +237,7 @@ class Engine::State {
 
   // ---- claims and replay
   bool claim_wanted = false;
+  bool claim_starved = false;                // a session without room was passed over
   std::unordered_set<std::string> claiming;  // versions with a claim under way
   LoadReplayRead replays_to_load;
   std::vector<ReadRequest> failed_replays;  // asked again with the next probe

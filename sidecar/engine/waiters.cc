@@ -52,7 +52,7 @@ void Engine::State::BeginWait(const ExecutionRef& ref) {
   if (found == executions.end() || found->second.ref.owner_token != ref.owner_token) return;
   Session* session = FindSession(found->second.session);
   if (session != nullptr && found->second.awaiting++ == 0) {
-    --session->running;
+    FreeCredit(*session);
     MaybeClaim();
   }
 }

@@ -95,6 +95,24 @@ TEST(ClaimsTest, NoFrameCarriesTwoLargeValues) {
   }
 }
 
+TEST(ClaimsTest, AFullProcessDoesNotMakeTheSidecarAskForAnotherWithoutEnd) {
+  Harness h;
+  auto full = h.Open(1, 1);
+  auto idle = h.Open(2, 1);
+  h.Start(1, full, 1, "order-1");
+  h.Settle();
+  h.engine->SetCredit(2, 2);
+  EXPECT_LT(h.SettleRounds(), 10);
+  // When the full one has room again, it is asked for.
+  auto stub = std::make_shared<RecordingSink>();
+  for (std::uint64_t i = 2; i < 5; ++i) h.Start(kNoSession, stub, i, "order-" + std::to_string(i));
+  h.Settle();
+  EXPECT_EQ(idle->dispatched.size(), 2U);
+  h.Complete(1, full, 2, full->dispatched[0].execution);
+  h.Settle();
+  EXPECT_EQ(full->dispatched.size(), 2U);
+}
+
 TEST(ClaimsTest, OnlyTheLatestVersionTakesRowsWithoutAVersion) {
   Harness h;
   auto caller = std::make_shared<RecordingSink>();

@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include <gtest/gtest.h>
+
 #include "sidecar/engine/engine.h"
 #include "tests/sidecar/engine/model_storage.h"
 
@@ -117,9 +119,11 @@ class Harness {
     return worked;
   }
 
-  void Settle() {
-    for (int i = 0; i < 1000 && Round(); ++i) {
-    }
+  void Settle() { EXPECT_LT(SettleRounds(), 1000) << "the engine asks for work without end"; }
+  int SettleRounds() {
+    int rounds = 0;
+    while (rounds < 1000 && Round()) ++rounds;
+    return rounds;
   }
 
   // Time passes, and the engine is told often enough.
