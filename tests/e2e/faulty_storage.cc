@@ -1,6 +1,7 @@
 #include "tests/e2e/faulty_storage.h"
 
 #include <cstdlib>
+#include <fstream>
 #include <sstream>
 #include <utility>
 
@@ -58,7 +59,10 @@ class FaultyStorage : public Storage {
   absl::StatusOr<StepPage> ListSteps(const StepFilter& filter) override { return storage_->ListSteps(filter); }
 
  private:
-  void Strike() const { kill(getpid(), fault_.signal); }
+  void Strike() const {
+    std::ofstream("struck") << fault_.kind;  // the proof, for the test
+    kill(getpid(), fault_.signal);
+  }
 
   const std::unique_ptr<Storage> storage_;
   const Fault fault_;

@@ -2,7 +2,8 @@
 // that no other run of any body has; the recorded results are those numbers. So the ledger says what ran how often, and
 // the records say which run counts.
 //
-//   ledger_app LEDGER [kill|stop BEFORE|AFTER STEP]     the process strikes itself in the body of that step, once
+//   ledger_app LEDGER [kill|stop BEFORE|AFTER STEP]     the process strikes itself in the body of that step, once,
+//                                                     and leaves a file "struck"
 //
 // With DBOS_TEST_STREAM_FAULT it strikes itself while it reconnects: see faulty_transport.h.
 //
@@ -10,6 +11,7 @@
 // more.
 #include <atomic>
 #include <cstdlib>
+#include <fstream>
 #include <iostream>
 #include <string>
 #include <vector>
@@ -50,6 +52,7 @@ class Ledger {
  private:
   void StrikeIf(const std::string& moment, const std::string& step) {
     if (strike_.signal == 0 || strike_.moment != moment || strike_.step != step || struck_.exchange(true)) return;
+    std::ofstream("struck") << step;  // the proof, for the test
     kill(getpid(), strike_.signal);
     usleep(20'000);  // paces the strike: the signal may take effect a moment later, in this thread too
   }
