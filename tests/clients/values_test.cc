@@ -97,6 +97,18 @@ TEST(ValuesTest, TimesAreUtcWithMilliseconds) {
   EXPECT_THROW(Decode<system_clock::time_point>("\"2025-02-30T10:30:45Z\""), InvalidArgument);
 }
 
+TEST(ValuesTest, TimesThatCannotBeHeldOrReadAreRefused) {
+  for (const std::string text :
+       {"2025-06-15T10:30:45+02:00garbage", "2025-06-15T10:30:45+2:00", "2025-06-15T10:30:45+02:60",
+        "2025-06-15T10:30:45+-1:00", "2025-06-15T10:30:45Zz", "2025-06-15T-1:30:45Z", "2263-01-01T00:00:00Z",
+        "9999-12-31T23:59:59Z", "1677-01-01T00:00:00Z", "0001-01-01T00:00:00Z"}) {
+    EXPECT_THROW(Decode<system_clock::time_point>('"' + text + '"'), InvalidArgument) << text;
+  }
+  for (const std::string text : {"1678-01-01T00:00:00.000Z", "2261-12-31T23:59:59.999Z"}) {
+    EXPECT_EQ(Encode(Decode<system_clock::time_point>('"' + text + '"')), '"' + text + '"');
+  }
+}
+
 TEST(ValuesTest, BytesAreBase64) {
   std::vector<std::byte> bytes;
   const std::vector<std::string> expected = {"\"\"", "\"AA==\"", "\"AAE=\"", "\"AAEC\"", "\"AAECAw==\""};

@@ -35,14 +35,17 @@ Integer ParseInteger(const std::string& text) {
 
 // Minutes east of UTC of "Z" or "+hh:mm".
 int ParseOffset(const std::string& text, std::size_t at) {
-  int hours = 0;
-  int minutes = 0;
-  char sign = 0;
-  if (text.substr(at) == "Z" || text.substr(at) == "z") return 0;
-  if (std::sscanf(text.c_str() + at, "%c%2d:%2d", &sign, &hours, &minutes) != 3 || (sign != '+' && sign != '-')) {
-    throw InvalidArgument("a time needs \"Z\" or an offset at its end: \"" + text + "\"");
+  const std::string zone = text.substr(at);
+  if (zone == "Z" || zone == "z") return 0;
+  const auto digit = [&](std::size_t n) { return zone[n] >= '0' && zone[n] <= '9' ? zone[n] - '0' : 100; };
+  const bool shaped = zone.size() == 6 && (zone[0] == '+' || zone[0] == '-') && zone[3] == ':';
+  const int hours = shaped ? 10 * digit(1) + digit(2) : 100;
+  const int minutes = shaped ? 10 * digit(4) + digit(5) : 100;
+  if (hours > 23 || minutes > 59) {
+    throw InvalidArgument("a time needs \"Z\" or an offset such as \"+01:00\" at its end: \"" + text.substr(0, 40) +
+                          "\"");
   }
-  return (sign == '-' ? -1 : 1) * (hours * 60 + minutes);
+  return (zone[0] == '-' ? -1 : 1) * (hours * 60 + minutes);
 }
 
 // Up to nanoseconds are read; what the clock cannot hold is cut.
@@ -81,7 +84,7 @@ system_clock::time_point ParseTime(const std::string& text) {
   const int fields = std::sscanf(text.c_str(), "%4d-%2u-%2u%*1[Tt ]%2d:%2d:%2d%n", &year, &month, &day, &hour, &minute,
                                  &second, &used);
   const std::chrono::year_month_day date{std::chrono::year(year), std::chrono::month(month), std::chrono::day(day)};
-  if (fields != 6 || !date.ok() || hour > 23 || minute > 59 || second > 60) {
+  if (fields != 6 || !date.ok() || hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 60) {
     throw InvalidArgument("not an RFC 3339 time: \"" + text.substr(0, 40) + "\"");
   }
   auto at = static_cast<std::size_t>(used);
@@ -89,6 +92,11 @@ system_clock::time_point ParseTime(const std::string& text) {
   const std::chrono::minutes offset(ParseOffset(text, at));
   const auto time = std::chrono::sys_days(date) + std::chrono::hours(hour) + std::chrono::minutes(minute) +
                     std::chrono::seconds(second) - offset;
+  if (time <= std::chrono::floor<std::chrono::seconds>(system_clock::time_point::min()) ||
+      time >= std::chrono::floor<std::chrono::seconds>(system_clock::time_point::max())) {
+    throw InvalidArgument("a time that system_clock cannot hold (1678 to 2261 are fine): \"" + text.substr(0, 40) +
+                          "\"");
+  }
   return system_clock::time_point(time) + std::chrono::duration_cast<system_clock::duration>(fraction);
 }
 
