@@ -15,6 +15,7 @@ namespace dbos::sidecar {
 namespace {
 
 using dbos::testing::Accepting;
+using dbos::testing::CommitPoint;
 using dbos::testing::Fault;
 using dbos::testing::PgProxy;
 
@@ -30,7 +31,10 @@ class DatabaseTest : public ::testing::Test {
   }
   // Workflows run, and the third commit of steps stands still on its way to the server.
   void StandStillAtACommit(PgProxy& proxy) {
-    proxy.Arm({.fault = Fault::kStallBefore, .mentions = "SELECT i.workflow_id, i.step_id, i.new_name", .skip = 2});
+    proxy.Arm({.fault = Fault::kStallBefore,
+               .at = CommitPoint::kAny,
+               .mentions = "SELECT i.workflow_id, i.step_id, i.new_name",
+               .skip = 2});
     callers_.emplace(world_, 20);
     ASSERT_TRUE(proxy.WaitForFaults(1, kPatience)) << world_.Logs();
   }

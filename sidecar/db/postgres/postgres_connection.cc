@@ -72,8 +72,10 @@ absl::StatusOr<std::vector<Result>> PostgresConnection::RunBatch(std::span<const
                                                                  const Meanwhile& meanwhile) {
   const bool connected = connection_ != nullptr;
   if (!connected && meanwhile) meanwhile();
-  ASSIGN_OR_RETURN(std::vector<Result> results,
-                   RunPipeline(statements, Unit::kTransaction, connected ? meanwhile : Meanwhile()));
+  // One statement is a transaction by itself, which spares the server two more.
+  const Unit unit = statements.size() == 1 ? Unit::kStatement : Unit::kTransaction;
+  ASSIGN_OR_RETURN(std::vector<Result> results, RunPipeline(statements, unit, connected ? meanwhile : Meanwhile()));
+  if (unit == Unit::kStatement) return results;
   results.pop_back();  // COMMIT's
   results.erase(results.begin());
   return results;
