@@ -96,6 +96,7 @@ TEST_P(CrashTest, TheSidecarDiesBetweenClaimAndDispatch) {
     World world(GetParam());
     world.StartSidecar("after:start:1:kill");
     world.StartApp();
+    dbos::Client({.sidecar_address = world.address()}).list();  // the sidecar is up
     dbos::Client client({.sidecar_address = world.address(), .request_timeout = std::chrono::seconds(2)});
     EXPECT_THROW(client.start<std::vector<std::string>>("ledger", {.workflow_id = "w0"}, kSteps)
                      .result(std::chrono::milliseconds(1500)),
@@ -103,7 +104,8 @@ TEST_P(CrashTest, TheSidecarDiesBetweenClaimAndDispatch) {
     world.app(0).Kill();  // its execution is claimed by the next sidecar, which dies doing so
     world.app(0).Wait(absl::Seconds(5));
     world.sidecar().Wait(absl::Seconds(5));
-    std::filesystem::remove(world.directory() + "/struck");  // of the first sidecar
+    ExpectStruck(world);
+    std::filesystem::remove(world.directory() + "/struck");
     world.StartSidecar(fault);
     RunToTheEnd(world);
     ExpectEachBodyRanOnce(world);
@@ -143,6 +145,7 @@ TEST_P(CrashTest, AnAppThatLostItsExecutionLivesOn) {
   World world(GetParam());
   world.StartSidecar("before:step:1:kill");
   world.StartApp();
+  dbos::Client({.sidecar_address = world.address()}).list();  // the sidecar is up
   dbos::Client client({.sidecar_address = world.address(), .request_timeout = std::chrono::seconds(2)});
   EXPECT_THROW(client.start<std::vector<std::string>>("ledger", {.workflow_id = "w0"}, kSteps)
                    .result(std::chrono::milliseconds(1500)),

@@ -1,8 +1,8 @@
 // FaultyStorage: a Storage that ends or pauses its own process at a named point of the n-th commit of a kind.
 //
 // DBOS_TEST_FAULT is "<before|after>:<kind>:<n>:<kill|stop>", for example "after:step:3:kill": the third commit that
-// holds a step is durable and nobody has been told. It leaves a file "struck" in its directory. Kinds: start, step, completion, claim, take_over, hand_back, adopt,
-// recover, version.
+// holds a step is durable and nobody has been told. It leaves a file "struck" in its directory. Kinds: start, step,
+// completion, claim, take_over, hand_back, adopt, recover, version.
 #pragma once
 
 #include <memory>
