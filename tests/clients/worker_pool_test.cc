@@ -13,16 +13,16 @@ namespace dbos::runtime {
 namespace {
 
 TEST(WorkerPoolTest, JobsRunAtTheSameTimeUpToTheCap) {
-  WorkerPool pool(3);
   std::latch together(3);
+  WorkerPool pool(3);  // last: its end waits for jobs that still touch the latch
   for (int i = 0; i < 3; ++i) pool.Submit([&] { together.arrive_and_wait(); });
   together.wait();
 }
 
 TEST(WorkerPoolTest, BeyondTheCapJobsWaitForAThread) {
-  WorkerPool pool(1);
   std::atomic<int> done = 0;
   std::latch all(3);
+  WorkerPool pool(1);
   for (int i = 0; i < 3; ++i) {
     pool.Submit([&, i] {
       EXPECT_EQ(done++, i);
