@@ -1,7 +1,9 @@
 // Random sequences of what clients, processes and the database can do, checked against the promises. Prints its seed;
 // DBOS_TEST_SEED replays one.
+#include <algorithm>
 #include <cstdlib>
 #include <random>
+#include <set>
 
 #include <gtest/gtest.h>
 
@@ -16,6 +18,7 @@ class World {
 
   void Run(int events) {
     for (int i = 0; i < events; ++i) Event();
+    h_.Settle();
     // Calm: processes are there and finish what they are given.
     for (int i = 0; i < 200 && !AllEnded(); ++i) {
       if (sessions_.empty()) OpenOne();
@@ -86,6 +89,7 @@ class World {
     if (sessions_.empty()) return;
     auto victim = std::next(sessions_.begin(), Pick(static_cast<int>(sessions_.size())));
     h_.engine->CloseSession(victim->first, Pick(2) == 0 ? CloseCause::kProcessGone : CloseCause::kConnectionLost);
+    lost_.insert(victim->second.get());
     sessions_.erase(victim);
   }
 
@@ -96,6 +100,7 @@ class World {
       ASSERT_TRUE(h_.storage.Commit(batch).ok());
     }
     sessions_.clear();
+    for (const auto& sink : all_sinks_) lost_.insert(sink.get());
     h_.Restart(Pick(2) == 0 ? std::vector<std::string>{} : std::vector<std::string>{"process-1"});
   }
 
@@ -110,6 +115,7 @@ class World {
   void StartOne() {
     auto [session, sink] = Anybody();
     h_.Start(session, sink, ++seq_, "w" + std::to_string(Pick(12)));
+    sent_[seq_] = sink;
     Collect();
   }
 
@@ -121,6 +127,8 @@ class World {
     // A free step id, as deterministic code would use: an offence is evicted on purpose and would stay PENDING.
     const auto next = static_cast<std::int32_t>(h_.storage.rows.at(ref.workflow_id).steps.size());
     h_.Step(session, sink, ++seq_, ref, next, "\"" + ref.owner_token + "\"");
+    sent_[seq_] = sink;
+    steps_[seq_] = {ref, next};
     if (Pick(2) == 0) h_.Settle();
     Collect();
   }
@@ -130,14 +138,19 @@ class World {
     auto [session, sink] = Anybody();
     const ExecutionRef ref = known_[static_cast<std::size_t>(Pick(static_cast<int>(known_.size())))];
     h_.Complete(session, sink, ++seq_, ref, "\"" + ref.owner_token + "\"");
+    sent_[seq_] = sink;
     Collect();
   }
 
   void Collect() {
     for (auto& sink : all_sinks_) {
       for (auto& dispatch : sink->dispatched) {
+        CheckReplay(dispatch);
         known_.push_back(dispatch.execution);
-        running_[dispatch.execution.workflow_id] = dispatch.execution;
+        // Of two dispatches since the last look, the one that owns the workflow is the later one.
+        ExecutionRef& running = running_[dispatch.execution.workflow_id];
+        const std::string& owner = h_.storage.rows.at(dispatch.execution.workflow_id).row.owner_token;
+        if (running.owner_token != owner) running = dispatch.execution;
       }
       sink->dispatched.clear();
     }
@@ -150,12 +163,33 @@ class World {
     }
   }
 
+  // Whoever is told that an earlier operation was refused ends with an error, as the client does.
   void FinishAll() {
     Collect();
     auto [session, sink] = *sessions_.begin();
-    for (const auto& [id, ref] : running_) h_.Complete(session, sink, ++seq_, ref);
-    h_.Settle();
+    for (const auto& [id, ref] : std::map<std::string, ExecutionRef>(running_)) {
+      h_.Complete(session, sink, ++seq_, ref);
+      sent_[seq_] = sink;
+      h_.Settle();
+      if (!sink->refused.contains(seq_) || sink->refused[seq_].reason != Reason::kPrecedingOperationFailed) continue;
+      h_.Fail(session, sink, ++seq_, ref);
+      h_.Settle();
+    }
     Collect();
+  }
+
+  // All that is recorded, except what this very execution has recorded since.
+  void CheckReplay(const dbos::sidecar::Dispatch& dispatch) {
+    const auto& stored = h_.storage.rows.at(dispatch.execution.workflow_id).steps;
+    std::int32_t next = 0;
+    for (const StepRecord& step : dispatch.replay) {
+      EXPECT_EQ(step.step_id, next);
+      EXPECT_EQ(step.outcome->payload.data, stored.at(next++).outcome->payload.data);
+    }
+    for (auto step = stored.lower_bound(next); step != stored.end(); ++step) {
+      EXPECT_EQ(step->second.outcome->payload.data, "\"" + dispatch.execution.owner_token + "\"")
+          << "not in the replay";
+    }
   }
 
   bool AllEnded() {
@@ -167,6 +201,17 @@ class World {
 
   void Check() {
     for (const auto& [id, times] : h_.storage.completions) EXPECT_EQ(times, 1) << id << " ended more than once";
+    for (const auto& [seq, sink] : sent_) {
+      EXPECT_TRUE(sink->answers.contains(seq) || lost_.contains(sink.get())) << "seq " << seq << " was not answered";
+      auto step = steps_.find(seq);
+      const auto& acknowledged = sink->acknowledged;
+      if (step == steps_.end() || std::find(acknowledged.begin(), acknowledged.end(), seq) == acknowledged.end())
+        continue;
+      const auto& [ref, step_id] = step->second;
+      const auto& stored = h_.storage.rows.at(ref.workflow_id).steps;
+      ASSERT_TRUE(stored.contains(step_id)) << "an acknowledged step is not stored";
+      EXPECT_EQ(stored.at(step_id).outcome->payload.data, "\"" + ref.owner_token + "\"");
+    }
     for (const auto& sink : all_sinks_) {
       for (const auto& [seq, times] : sink->answers) EXPECT_EQ(times, 1) << "seq " << seq << " was answered twice";
     }
@@ -179,6 +224,9 @@ class World {
   std::vector<ExecutionRef> known_;
   std::map<std::string, ExecutionRef> running_;
   std::map<std::pair<std::string, std::int32_t>, std::string> recorded_;
+  std::map<std::uint64_t, std::shared_ptr<RecordingSink>> sent_;
+  std::map<std::uint64_t, std::pair<ExecutionRef, std::int32_t>> steps_;
+  std::set<const RecordingSink*> lost_;  // whoever waited there has gone
   SessionId last_session_ = 0;
   std::uint64_t seq_ = 0;
 };

@@ -63,8 +63,18 @@ TEST(OutboxTest, AbortDropsWhatWaitsButNotTheWriteUnderWay) {
   EXPECT_EQ(outbox.Next(), StreamAction::kFinish);
 }
 
-TEST(OutboxTest, GivesUpOnceOnAClientThatLetsItOverflow) {
+TEST(OutboxTest, ManyBytesAtOnceAreNoReasonToGiveUpOnAClientThatReads) {
   EventOutbox outbox({.waiting_bytes = 100});
+  for (std::uint64_t i = 0; i < 5; ++i) AddPing(outbox, i, 1 << 20);
+  for (std::uint64_t i = 0; i < 5; ++i) {
+    EXPECT_EQ(outbox.Next(), StreamAction::kWrite);
+    EXPECT_EQ(outbox.Next(), StreamAction::kNone);
+    outbox.Written();
+  }
+}
+
+TEST(OutboxTest, GivesUpOnceOnAClientThatLetsItOverflow) {
+  EventOutbox outbox({.waiting_bytes = 100, .overflow_patience = std::chrono::milliseconds(-1)});
   AddPing(outbox, 1, 60);
   EXPECT_EQ(outbox.Next(), StreamAction::kWrite);
   AddPing(outbox, 2, 30);

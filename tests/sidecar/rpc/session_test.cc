@@ -185,6 +185,41 @@ TEST_F(SessionTest, LargeValuesPassThroughBackpressureUnharmed) {
   }
 }
 
+TEST_F(SessionTest, LargeInputAndLargeStepsAreReplayedInMessagesThatAClientTakes) {
+  const std::string large = "\"" + std::string(kPayloadBytesMax - 2, 'x') + "\"";
+  auto first = std::make_unique<SessionClient>(Connect());
+  first->Greet();
+  v1::ClientFrame start = StartFrame(1, "w");
+  start.mutable_start()->mutable_start()->mutable_input()->set_data(
+      R"({"positionalArgs":[")" + std::string(kPayloadBytesMax - 64, 'x') + R"("],"namedArgs":{}})");
+  first->Send(start);
+  const v1::ExecutionRef execution = first->Next(Frame::kDispatch).dispatch().execution();
+  for (int step = 0; step < 2; ++step) {
+    v1::ClientFrame frame = SessionClient::StepFrame(2 + static_cast<std::uint64_t>(step), execution, step);
+    frame.mutable_record_step()->mutable_step()->mutable_outcome()->mutable_value()->set_data(large);
+    first->Send(frame);
+    ASSERT_EQ(first->Next(Frame::kAcknowledged).frame_case(), Frame::kAcknowledged);
+  }
+  first.reset();
+  SessionClient second(Connect());
+  second.Greet();
+  const v1::Execution again = second.Next(Frame::kDispatch).dispatch();
+  ASSERT_EQ(again.execution().workflow_id(), "w");
+  EXPECT_FALSE(again.replay_complete());
+  int steps = again.replay_size();
+  for (bool last = false; !last;) {
+    const Frame frame = second.Next(Frame::kReplay);
+    ASSERT_EQ(frame.frame_case(), Frame::kReplay) << "the stream broke";
+    EXPECT_LE(frame.ByteSizeLong(), kMessageBytesMax);
+    for (const v1::StepRecord& step : frame.replay().steps()) {
+      EXPECT_EQ(step.step_id(), steps++);
+      EXPECT_EQ(step.outcome().value().data(), large);
+    }
+    last = frame.replay().last();
+  }
+  EXPECT_EQ(steps, 2);
+}
+
 TEST_F(SessionTest, PingsAreAnsweredAndSent) {
   SessionClient client(channel_);
   client.Greet();
