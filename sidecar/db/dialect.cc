@@ -78,12 +78,16 @@ Dialect PostgresDialect(const std::string& schema) {
   dialect.ledger_exists =
       absl::StrCat("SELECT to_regclass(", QuoteLiteral(absl::StrCat(dialect.schema, "dbos_migrations")), ")");
   dialect.migration_lock = Dialect::MigrationLock::kAdvisory;
-  // An answer means durable, whatever the role's default. The plans of the writer's statements are pinned to index
-  // look-ups: on stale statistics the planner otherwise takes a hash join and loses two thirds of the speed.
+  // An answer means durable, whatever the role's default. The plans of the writer's statements are pinned to look-ups
+  // by key: on stale statistics the planner otherwise takes a hash join and loses two thirds of the speed. Of the scans
+  // only bitmaps are left, because they alone need a condition on the index. Planned when a table was small, a plain
+  // index scan walked all of it for each batch, and the plan was kept (measured: a seventh of the speed until the next
+  // ANALYZE).
   dialect.writer_settings =
       "SET synchronous_commit = on; SET default_transaction_isolation = 'read committed'; SET jit = off; "
       "SET plan_cache_mode = force_generic_plan; SET enable_hashjoin = off; SET enable_mergejoin = off; "
-      "SET enable_seqscan = off; SET idle_in_transaction_session_timeout = '60s'; SET lock_timeout = '10s'";
+      "SET enable_seqscan = off; SET enable_indexscan = off; SET enable_indexonlyscan = off; "
+      "SET idle_in_transaction_session_timeout = '60s'; SET lock_timeout = '10s'";
   dialect.reader_settings =
       "SET synchronous_commit = on; SET default_transaction_isolation = 'read committed'; SET jit = off; "
       "SET idle_in_transaction_session_timeout = '60s'; SET statement_timeout = '30s'";
