@@ -14,6 +14,7 @@
 #include "sidecar/base/check.h"
 #include "sidecar/base/ids.h"
 #include "sidecar/db/migrator.h"
+#include "sidecar/rpc/validate.h"
 #include "sidecar/store/open_storage.h"
 
 namespace dbos::sidecar {
@@ -70,7 +71,9 @@ std::shared_ptr<grpc::Channel> DoorFixture::Connect() {
   std::array<int, 2> ends{};
   DBOS_CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends.data()) == 0);
   server_->HandleConnection(ends[0]);
-  return grpc::CreateInsecureChannelFromFd("sidecar", ends[1]);
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(static_cast<int>(kMessageBytesMax));  // what every client is told to take
+  return grpc::CreateCustomInsecureChannelFromFd("sidecar", ends[1], arguments);
 }
 
 void DoorFixture::StartWorkflow(const std::string& id) {
