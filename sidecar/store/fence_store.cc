@@ -1,5 +1,6 @@
 #include "sidecar/store/fence_store.h"
 
+#include <algorithm>
 #include <set>
 #include <string_view>
 
@@ -22,15 +23,12 @@ ORDER BY s.workflow_uuid {lock})",
 
 using Ids = std::set<std::string_view>;
 
-// Rows that a statement other than the steps' writes, or reads to decide what it writes.
-Ids IdsToLockFirst(const BatchView& view, const Ids& steps) {
+// Rows that a statement without a lock of its own writes, or reads to decide what it writes.
+Ids IdsToLockFirst(const BatchView& view) {
   Ids ids;
   for (const StartOp* op : view.starts) {
     if (op->parent) ids.insert(op->parent->execution.workflow_id);
     if (op->look_first) ids.insert(op->workflow_id);
-  }
-  for (const CompletionOp* op : view.completions) {
-    if (!steps.contains(op->execution.workflow_id)) ids.insert(op->execution.workflow_id);
   }
   for (const TakeOverOp* op : view.take_overs) ids.insert(op->execution.workflow_id);
   for (const HandBackOp* op : view.hand_backs) ids.insert(op->execution.workflow_id);
@@ -39,13 +37,18 @@ Ids IdsToLockFirst(const BatchView& view, const Ids& steps) {
   return ids;
 }
 
-// Steps lock their rows themselves, which also covers a completion behind its step. If that is all, no fence is needed;
-// otherwise it takes every lock of the batch, so that there is one order.
+// Steps lock their rows themselves, and so do outcomes. If one of these statements takes all the locks, no fence is
+// needed; otherwise it takes every lock of the batch, so that there is one order.
 Ids ConcernedIds(const BatchView& view) {
   Ids steps;
+  Ids outcomes;
   for (const StepOp* op : view.steps) steps.insert(op->execution.workflow_id);
-  Ids ids = IdsToLockFirst(view, steps);
-  if (!ids.empty()) ids.merge(steps);
+  for (const CompletionOp* op : view.completions) outcomes.insert(op->execution.workflow_id);
+  Ids ids = IdsToLockFirst(view);
+  const bool outcomes_behind_steps = std::includes(steps.begin(), steps.end(), outcomes.begin(), outcomes.end());
+  if (ids.empty() && (steps.empty() || outcomes_behind_steps)) return ids;
+  ids.merge(steps);
+  ids.merge(outcomes);
   return ids;
 }
 

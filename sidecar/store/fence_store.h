@@ -11,7 +11,7 @@
 namespace dbos::sidecar {
 
 // Locks the rows of all executions that the batch concerns, in id order so that two writers cannot deadlock, and notes
-// what they say in `facts`. Left out where the steps' own locks are enough.
+// what they say in `facts`. Left out where the locks of the steps, or of the outcomes, are enough.
 void PlanFence(const BatchView& view, BatchPlan& plan, BatchFacts& facts);
 
 // Fills the verdicts of adoptions.

@@ -6,8 +6,8 @@
 namespace dbos::sidecar {
 namespace {
 
-// The same guard stands in both statements below, and the fence's lock keeps its answer the same: the execution owns
-// the workflow, and its last step, if this batch holds one, went in as this execution recorded it.
+// The same guard stands in both statements below, and the lock that the first one takes keeps its answer the same: the
+// execution owns the workflow, and its last step, if this batch holds one, went in as this execution recorded it.
 #define DBOS_MAY_COMPLETE                                                                                              \
   " s.workflow_uuid = i.workflow_id AND {pending} AND s.owner_xid = i.owner_token"                                     \
   " AND (i.after_step_id IS NULL OR EXISTS ("                                                                          \
@@ -19,7 +19,8 @@ namespace {
 #define DBOS_COMPLETION_KEY \
   "workflow_id text, owner_token text, after_step_id int4, after_completed_at bigint, after_name text,"
 
-// Before the status, because afterwards nothing tells our completion from another execution's.
+// Before the status, because afterwards nothing tells our completion from another execution's. Locks the rows, in id
+// order, for itself and for the status.
 constexpr Query kWriteOutcome = {
     .name = "write_outcome",
     .args = "",
@@ -28,6 +29,7 @@ constexpr Query kWriteOutcome = {
         "INSERT INTO {schema}workflow_output (workflow_uuid, output, error, retention_timestamp)"
         " SELECT i.workflow_id, i.value, i.failure, {now_ms}"
         " FROM {rows} JOIN {schema}workflow_status AS s ON s.workflow_uuid = i.workflow_id WHERE" DBOS_MAY_COMPLETE
+        " ORDER BY s.workflow_uuid {lock}"
         " ON CONFLICT (workflow_uuid) DO UPDATE SET"
         "   output = excluded.output, error = excluded.error, retention_timestamp = excluded.retention_timestamp",
 };

@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
 #include <thread>
 
 #include "absl/strings/match.h"
@@ -136,22 +137,36 @@ TEST_P(PostgresTest, LostCommitOfAClaimATakeOverAndAHandBackCountsNothingTwice) 
   }
 }
 
-TEST_P(PostgresTest, ExecutionThatIsBeingReplacedWaitsAndWritesNothing) {
-  const ExecutionRef execution = Begin("order-1");
-  database_->Run("BEGIN; UPDATE dbos.workflow_status SET owner_xid = 'token-2'");
-  Batch batch;
-  batch.steps.push_back(Step(execution, 0, "reserve", "1"));
-  batch.completions.push_back(Completion(execution, "7"));
-  std::thread committer([&] { Commit(batch); });
-  database_->Run(
+// Commits the batch while another session is about to take the workflows over: it has to wait for that session.
+void CommitWhileReplaced(TestDatabase& database, const std::function<void()>& commit) {
+  database.Run("BEGIN; UPDATE dbos.workflow_status SET owner_xid = 'token-2'");
+  std::thread committer(commit);
+  database.Run(
       "DO $$ BEGIN WHILE NOT EXISTS (SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND "
       "datname = current_database()) LOOP PERFORM pg_sleep(0.01); PERFORM pg_stat_clear_snapshot(); "
       "END LOOP; END $$");
-  database_->Run("COMMIT");
+  database.Run("COMMIT");
   committer.join();
+}
+
+TEST_P(PostgresTest, ExecutionThatIsBeingReplacedWaitsAndWritesNothing) {
+  const ExecutionRef execution = Begin("order-1");
+  Batch batch;
+  batch.steps.push_back(Step(execution, 0, "reserve", "1"));
+  batch.completions.push_back(Completion(execution, "7"));
+  CommitWhileReplaced(*database_, [&] { Commit(batch); });
   EXPECT_EQ(batch.steps[0].error.reason, Reason::kFenced);
   EXPECT_EQ(batch.completions[0].error.reason, Reason::kFenced);
   EXPECT_THAT(StepRows("order-1"), IsEmpty());
+  EXPECT_THAT(OutcomeRows("order-1"), IsEmpty());
+  EXPECT_EQ(Row("order-1"), "PENDING,token-2,1");
+}
+
+TEST_P(PostgresTest, AnOutcomeAloneOfAnExecutionThatIsBeingReplacedWaitsAndWritesNothing) {
+  Batch batch;
+  batch.completions.push_back(Completion(Begin("order-1"), "7"));
+  CommitWhileReplaced(*database_, [&] { Commit(batch); });
+  EXPECT_EQ(batch.completions[0].error.reason, Reason::kFenced);
   EXPECT_THAT(OutcomeRows("order-1"), IsEmpty());
   EXPECT_EQ(Row("order-1"), "PENDING,token-2,1");
 }
