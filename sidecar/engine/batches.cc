@@ -209,9 +209,13 @@ void Engine::Committed(Batch batch) {
   for (const ExpireOp& op : batch.expirations) {
     for (const std::string& id : op.expired) state.CancelSeen(id);
   }
-  for (const RecoverOp& op : batch.recoveries) state.claim_wanted = state.claim_wanted || !op.recovered.empty();
+  for (const RecoverOp& op : batch.recoveries) state.Recovered(op);
   for (const DeadLetterOp& op : batch.dead_letters) {
-    state.Wake(op.execution.workflow_id, WorkflowStatus::kMaxRecoveryAttemptsExceeded, nullptr);
+    if (op.done) {
+      state.Wake(op.execution.workflow_id, WorkflowStatus::kMaxRecoveryAttemptsExceeded, nullptr);
+    } else {
+      state.outcomes_wanted.push_back(op.execution.workflow_id);  // it ended otherwise
+    }
   }
   state.AdvanceDrain();
   state.MaybeClaim();

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "sidecar/base/check.h"
+#include "sidecar/base/logging.h"
 #include "sidecar/engine/state.h"
 
 namespace dbos::sidecar {
@@ -62,6 +63,8 @@ void Engine::State::TakenOver(const TakeOverOp& op) {
   }
   execution.ref.owner_token = op.new_token;
   execution.recovery_attempts = op.recovery_attempts;
+  Log(LogLevel::kInfo, "workflow moved to another process",
+      {{"workflow_id", id}, {"attempts", std::to_string(op.recovery_attempts)}});
   Session* session = FindSession(execution.session);
   if (session == nullptr) {
     Move(execution, AttemptCount::kForgiven);
@@ -77,13 +80,17 @@ void Engine::State::HandedBack(const HandBackOp& op, const ReleaseOrigin& origin
     Touch(origin.caller->sink);
   }
   Forget(op.execution.workflow_id);
-  if (op.handed_back) claim_wanted = true;
+  if (!op.handed_back) return;
+  claim_wanted = true;
+  Log(LogLevel::kInfo, "workflow handed back to the queue", {{"workflow_id", op.execution.workflow_id}});
 }
 
 bool Engine::State::DeadLetterIfExhausted(Execution& execution, const Session& session) {
   auto limit = session.workflows.find(execution.name);
   const std::int64_t allowed = limit == session.workflows.end() ? kDefaultMaxRecoveryAttempts : limit->second;
   if (execution.recovery_attempts <= allowed + 1) return false;
+  Log(LogLevel::kError, "workflow has used up its recovery attempts",
+      {{"workflow_id", execution.ref.workflow_id}, {"attempts", std::to_string(execution.recovery_attempts)}});
   control.dead_letters.push_back({execution.ref, false});
   Evict(ExecutionRef(execution.ref), {Reason::kAttemptsExceeded, "the workflow has used up its recovery attempts"});
   return true;
@@ -120,11 +127,19 @@ void Engine::State::CancelSeen(const std::string& workflow_id) {
   if (waiters.contains(workflow_id)) outcomes_wanted.push_back(workflow_id);
   auto found = executions.find(workflow_id);
   if (found == executions.end()) return;
+  Log(LogLevel::kInfo, "workflow cancelled", {{"workflow_id", workflow_id}});
   if (Session* session = FindSession(found->second.session)) {
     session->sink->Cancelled(found->second.ref, "the workflow was cancelled");
     Touch(session->sink);
   }
   Evict(ExecutionRef(found->second.ref), {Reason::kWorkflowCancelled, "workflow " + workflow_id + " was cancelled"});
+}
+
+void Engine::State::Recovered(const RecoverOp& op) {
+  if (op.recovered.empty()) return;
+  claim_wanted = true;
+  Log(LogLevel::kInfo, "workflows of an earlier life recovered", {{"workflows", std::to_string(op.recovered.size())}});
+  for (const std::string& id : op.recovered) Log(LogLevel::kDebug, "workflow recovered", {{"workflow_id", id}});
 }
 
 void Engine::State::ProbeAnswered(Due due) {

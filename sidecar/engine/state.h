@@ -85,6 +85,7 @@ class Engine::State {
   void HandedBack(const HandBackOp& op, const ReleaseOrigin& origin);
   // Dead-letters the execution if it has used up its attempts. True: it did.
   bool DeadLetterIfExhausted(Execution& execution, const Session& session);
+  void Recovered(const RecoverOp& op);
   void ProbeAnswered(Due due);
   void CancelSeen(const std::string& workflow_id);
   void AdvanceDrain();

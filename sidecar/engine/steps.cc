@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "sidecar/base/check.h"
+#include "sidecar/base/logging.h"
 #include "sidecar/engine/state.h"
 
 namespace dbos::sidecar {
@@ -138,6 +139,8 @@ void Engine::State::BreakOff(const ExecutionRef& ref, const Error& why) {
   if (found == executions.end() || found->second.ref.owner_token != ref.owner_token) return;
   Execution& execution = found->second;
   if (execution.refused.ok()) execution.refused = why;
+  Log(LogLevel::kWarning, "an operation was refused: the workflow can only end in an error",
+      {{"workflow_id", ref.workflow_id}, {"why", why.message}});
   std::erase_if(execution.queue, [&](const Operation& operation) {
     if (operation.is_failure()) return false;
     Refuse(operation.caller, Reason::kPrecedingOperationFailed, Preceding(why));

@@ -139,6 +139,7 @@ TEST_P(CrashTest, AZombieThatWakesUpWritesNothing) {
   CheckRecords(world, "w0", seen);
   ExpectEachBodyRanOnce(world, "s1");
   EXPECT_EQ(world.Ledger().at("w0 s1").size(), 2U);
+  EXPECT_TRUE(world.SidecarsWrote("workflow_id=\"w0\"")) << "who lost it is in the log\n" << world.Logs();
 }
 
 TEST_P(CrashTest, AnAppThatLostItsExecutionLivesOn) {
