@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -93,9 +94,12 @@ struct PendingStart {
   std::size_t bytes = 0;
 };
 
+// When waits end unanswered: time -> workflow id. One entry for each waiter that has a deadline.
+using WaiterDeadlines = std::multimap<absl::Time, std::string>;
+
 struct Waiter {
   Caller caller;
-  absl::Time deadline = absl::InfiniteFuture();
+  std::optional<WaiterDeadlines::iterator> deadline;
   std::optional<ExecutionRef> execution;  // the execution that waits
 };
 

@@ -148,7 +148,8 @@ class Engine::State {
   // ---- waiters
   std::unordered_map<std::string, std::vector<Waiter>> waiters;
   std::size_t waiter_count = 0;
-  std::multimap<absl::Time, std::string> waiter_deadlines;  // entries may be stale
+  WaiterDeadlines waiter_deadlines;
+  std::map<std::pair<const ReplySink*, std::uint64_t>, std::string> waiting_calls;  // -> workflow id
   std::vector<std::string> outcomes_wanted;
   bool reading_outcomes = false;
 

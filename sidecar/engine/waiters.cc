@@ -2,6 +2,7 @@
 // second for all of them together.
 #include <algorithm>
 
+#include "sidecar/base/check.h"
 #include "sidecar/engine/state.h"
 
 namespace dbos::sidecar {
@@ -15,11 +16,12 @@ void Engine::AwaitWorkflow(SessionId session, std::shared_ptr<ReplySink> sink, s
                  "too many waiting calls: at most " + std::to_string(state.options.waiters_max));
     return;
   }
-  Waiter waiter{std::move(caller), absl::InfiniteFuture(), std::move(request.execution)};
+  Waiter waiter{std::move(caller), std::nullopt, std::move(request.execution)};
   if (request.timeout_ms > 0) {
-    waiter.deadline = state.now + absl::Milliseconds(request.timeout_ms);
-    state.waiter_deadlines.emplace(waiter.deadline, request.workflow_id);
+    const absl::Time deadline = state.now + absl::Milliseconds(request.timeout_ms);
+    waiter.deadline = state.waiter_deadlines.emplace(deadline, request.workflow_id);
   }
+  state.waiting_calls[{waiter.caller.sink.get(), seq}] = request.workflow_id;
   if (waiter.execution) state.BeginWait(*waiter.execution);
   if (!state.RunsHere(request.workflow_id)) state.outcomes_wanted.push_back(request.workflow_id);
   state.waiters[std::move(request.workflow_id)].push_back(std::move(waiter));
@@ -28,17 +30,18 @@ void Engine::AwaitWorkflow(SessionId session, std::shared_ptr<ReplySink> sink, s
 
 void Engine::AbandonAwait(const std::shared_ptr<ReplySink>& sink, std::uint64_t seq) {
   State& state = *state_;
-  for (auto entry = state.waiters.begin(); entry != state.waiters.end(); ++entry) {
-    auto& list = entry->second;
-    auto found = std::find_if(list.begin(), list.end(), [&](const Waiter& waiter) {
-      return waiter.caller.sink == sink && waiter.caller.seq == seq;
-    });
-    if (found == list.end()) continue;
-    state.StopWaiting(*found);
-    list.erase(found);
-    if (list.empty()) state.waiters.erase(entry);
-    return;
-  }
+  const auto call = state.waiting_calls.find({sink.get(), seq});
+  if (call == state.waiting_calls.end()) return;
+  const auto entry = state.waiters.find(call->second);
+  DBOS_CHECK(entry != state.waiters.end());
+  std::vector<Waiter>& list = entry->second;
+  const auto found = std::find_if(list.begin(), list.end(), [&](const Waiter& waiter) {
+    return waiter.caller.sink == sink && waiter.caller.seq == seq;
+  });
+  DBOS_CHECK(found != list.end());
+  state.StopWaiting(*found);
+  list.erase(found);
+  if (list.empty()) state.waiters.erase(entry);
 }
 
 bool Engine::State::RunsHere(const std::string& workflow_id) const {
@@ -59,6 +62,8 @@ void Engine::State::BeginWait(const ExecutionRef& ref) {
 
 void Engine::State::StopWaiting(const Waiter& waiter) {
   --waiter_count;
+  waiting_calls.erase({waiter.caller.sink.get(), waiter.caller.seq});
+  if (waiter.deadline) waiter_deadlines.erase(*waiter.deadline);
   if (!waiter.execution) return;
   auto found = executions.find(waiter.execution->workflow_id);
   if (found == executions.end() || found->second.ref.owner_token != waiter.execution->owner_token) return;
@@ -109,19 +114,17 @@ void Engine::State::PollWaiters() {
 
 void Engine::State::ExpireWaiters() {
   while (!waiter_deadlines.empty() && waiter_deadlines.begin()->first <= now) {
-    const std::string id = std::move(waiter_deadlines.begin()->second);
-    waiter_deadlines.erase(waiter_deadlines.begin());
-    auto found = waiters.find(id);
-    if (found == waiters.end()) continue;
-    std::vector<Waiter>& list = found->second;
-    for (std::size_t i = list.size(); i-- > 0;) {
-      if (list[i].deadline > now) continue;
-      list[i].caller.sink->Awaited(list[i].caller.seq, {id, WorkflowStatus::kUnknown, std::nullopt});
-      Touch(list[i].caller.sink);
-      StopWaiting(list[i]);
-      list.erase(list.begin() + static_cast<std::ptrdiff_t>(i));
-    }
-    if (list.empty()) waiters.erase(found);
+    const std::string id = waiter_deadlines.begin()->second;
+    const auto entry = waiters.find(id);
+    DBOS_CHECK(entry != waiters.end());
+    std::erase_if(entry->second, [&](const Waiter& waiter) {
+      if (!waiter.deadline || (*waiter.deadline)->first > now) return false;
+      waiter.caller.sink->Awaited(waiter.caller.seq, {id, WorkflowStatus::kUnknown, std::nullopt});
+      Touch(waiter.caller.sink);
+      StopWaiting(waiter);
+      return true;
+    });
+    if (entry->second.empty()) waiters.erase(entry);
   }
 }
 

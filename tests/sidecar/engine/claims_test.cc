@@ -157,6 +157,21 @@ TEST(ClaimsTest, AnAwaitEndsAtItsTimeoutAndAnAbandonedOneSaysNothing) {
   EXPECT_FALSE(caller->awaited.contains(2));
 }
 
+TEST(ClaimsTest, AWaitThatIsOverLeavesNoDeadlineBehind) {
+  Harness h;
+  auto caller = std::make_shared<RecordingSink>();
+  h.Advance(absl::Seconds(1));  // the first probe is done
+  const absl::Time idle = h.engine->NextWake();
+  h.Await(kNoSession, caller, 1, "never", 1);
+  h.Await(kNoSession, caller, 2, "other", 1);
+  EXPECT_LT(h.engine->NextWake(), idle);
+  h.engine->AbandonAwait(caller, 1);
+  EXPECT_LT(h.engine->NextWake(), idle);
+  h.engine->AbandonAwait(caller, 2);
+  EXPECT_EQ(h.engine->NextWake(), idle);
+  h.engine->AbandonAwait(caller, 2);  // once is enough
+}
+
 TEST(ClaimsTest, OneQueryServesAllWaiters) {
   Harness h;
   auto caller = std::make_shared<RecordingSink>();
