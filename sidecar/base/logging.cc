@@ -45,7 +45,8 @@ void Logger::Apply(LogFormat wanted, LogLevel level) {
 }
 
 Logger& Instance() {
-  static Logger& logger = *new Logger;  // never destroyed: other threads may log during exit
+  // Never destroyed: other threads may log during exit.
+  static Logger& logger = *new Logger;  // NOLINT(cppcoreguidelines-avoid-non-const-global-variables)
   return logger;
 }
 

@@ -74,6 +74,6 @@ std::vector<Column> ParseColumns(std::string_view list);
 
 // Replaces the placeholders; other braces stay as they are.
 std::string ExpandSql(const Dialect& dialect, std::string_view sql);
-std::string ExpandQuery(const Dialect& dialect, const Query& query, Dialect::Rows rows);
+std::string ExpandQuery(const Dialect& dialect, const Query& query, Dialect::Rows form);
 
 }  // namespace dbos::sidecar

@@ -245,7 +245,7 @@ void Engine::State::ExecutionsCommitted(InFlight& origins, Batch& batch) {
     CompletionCommitted(origins.completions[i], std::move(batch.completions[i]));
   }
   for (std::size_t i = 0; i < batch.starts.size(); ++i) {
-    StartCommitted(std::move(origins.starts[i]), std::move(batch.starts[i]));
+    StartCommitted(origins.starts[i], std::move(batch.starts[i]));
   }
   for (const std::string& id : ids) GoOn(id);
 }

@@ -78,7 +78,7 @@ void Engine::ReadDone(const ReadRequest& request, ReadResult result) {
     state.OutcomesRead(std::get<std::vector<WorkflowRecord>>(std::move(result)));
   } else {
     state.reads_fail = false;
-    state.ProbeAnswered(std::get<Due>(std::move(result)));
+    state.ProbeAnswered(std::get<Due>(result));
   }
   state.MaybeClaim();
 }

@@ -101,10 +101,10 @@ class Engine {
   // The caller no longer waits.
   void AbandonAwait(const std::shared_ptr<ReplySink>& sink, std::uint64_t seq);
   void CancelWorkflow(std::shared_ptr<ReplySink> sink, std::uint64_t seq, std::string workflow_id);
-  void ReleaseExecution(std::shared_ptr<ReplySink> sink, std::uint64_t seq, ExecutionRef execution);
+  void ReleaseExecution(std::shared_ptr<ReplySink> sink, std::uint64_t seq, const ExecutionRef& execution);
   // The door has refused an operation of this execution itself: what was asked before goes on, what is asked after it
   // is refused. `session` is kNoSession for the unary door.
-  void RefuseExecution(SessionId session, ExecutionRef execution, Error why);
+  void RefuseExecution(SessionId session, const ExecutionRef& ref, Error why);
 
   // Stops dispatch and asks sessions to finish; after `finish_within` hands everything back and ends the sessions.
   void Drain(absl::Duration finish_within);

@@ -31,6 +31,8 @@ class EngineLoop::Threads {
   Threads(std::unique_ptr<Engine> engine, StorageFactory storage, Options options)
       : options_(options), storage_(std::move(storage)), engine_(std::move(engine)) {}
 
+  Threads(const Threads&) = delete;
+  Threads& operator=(const Threads&) = delete;
   ~Threads() { Stop(); }
 
   void Start() {

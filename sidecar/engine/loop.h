@@ -33,6 +33,8 @@ class EngineLoop {
 
   // Storages connect lazily: a database that is away is an outage, not an error here.
   EngineLoop(std::unique_ptr<Engine> engine, StorageFactory storage, Options options);
+  EngineLoop(const EngineLoop&) = delete;
+  EngineLoop& operator=(const EngineLoop&) = delete;
   ~EngineLoop();  // stops all threads; what was not committed is dropped, unacknowledged
 
   void Start();

@@ -96,7 +96,7 @@ bool Engine::State::DeadLetterIfExhausted(Execution& execution, const Session& s
   return true;
 }
 
-void Engine::ReleaseExecution(std::shared_ptr<ReplySink> sink, std::uint64_t seq, ExecutionRef execution) {
+void Engine::ReleaseExecution(std::shared_ptr<ReplySink> sink, std::uint64_t seq, const ExecutionRef& execution) {
   State& state = *state_;
   Caller caller{std::move(sink), seq, kNoSession};
   auto found = state.executions.find(execution.workflow_id);
@@ -142,7 +142,7 @@ void Engine::State::Recovered(const RecoverOp& op) {
   for (const std::string& id : op.recovered) Log(LogLevel::kDebug, "workflow recovered", {{"workflow_id", id}});
 }
 
-void Engine::State::ProbeAnswered(Due due) {
+void Engine::State::ProbeAnswered(const Due& due) {
   probing = false;
   probed_ms = std::max(probed_ms, due.now_ms - kCancelOverlapMs);
   if (due.claimable) claim_wanted = true;

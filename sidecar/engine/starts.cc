@@ -44,7 +44,7 @@ void Engine::State::AddStart(Caller caller, StartRequest request) {
   starts.push_back({std::move(caller), std::move(request), kNoSession, "", bytes});
 }
 
-void Engine::State::StartCommitted(PendingStart start, StartOp op) {
+void Engine::State::StartCommitted(const PendingStart& start, StartOp op) {
   pending_bytes -= start.bytes;
   const bool runs = op.error.ok() && op.created && op.status == WorkflowStatus::kPending;
   if (Session* runner = FindSession(start.runner)) {

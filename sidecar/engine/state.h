@@ -28,7 +28,7 @@ namespace dbos::sidecar {
 
 class Engine::State {
  public:
-  State(EngineOptions options, TokenSource random_token);
+  State(EngineOptions engine_options, TokenSource tokens);
 
   // ---- answers
   void Refuse(const Caller& caller, Reason reason, std::string message);
@@ -62,7 +62,7 @@ class Engine::State {
 
   // ---- starts.cc
   void AddStart(Caller caller, StartRequest request);
-  void StartCommitted(PendingStart start, StartOp op);
+  void StartCommitted(const PendingStart& start, StartOp op);
   void RunStarted(const PendingStart& start, StartOp& op);
 
   // ---- claims.cc
@@ -86,7 +86,7 @@ class Engine::State {
   // Dead-letters the execution if it has used up its attempts. True: it did.
   bool DeadLetterIfExhausted(Execution& execution, const Session& session);
   void Recovered(const RecoverOp& op);
-  void ProbeAnswered(Due due);
+  void ProbeAnswered(const Due& due);
   void CancelSeen(const std::string& workflow_id);
   void AdvanceDrain();
   void MoveDetached();

@@ -44,7 +44,7 @@ void Engine::CompleteWorkflow(SessionId session, std::shared_ptr<ReplySink> sink
   state_->Enqueue(*execution, Operation{std::move(caller), bytes, std::move(request.outcome)});
 }
 
-void Engine::RefuseExecution(SessionId session, ExecutionRef ref, Error why) {
+void Engine::RefuseExecution(SessionId session, const ExecutionRef& ref, Error why) {
   Execution& execution = state_->Entry(ref, session);
   if (execution.ref.owner_token != ref.owner_token || execution.phase == Execution::Phase::kMoving) return;
   if (execution.refused.ok()) execution.refused = std::move(why);

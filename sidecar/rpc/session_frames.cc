@@ -24,14 +24,10 @@ struct Runner {
   void operator()(CompleteCall& call) const {
     engine.CompleteWorkflow(session, sink, call.seq, std::move(call.request));
   }
-  void operator()(RefusedCall& call) const {
-    engine.RefuseExecution(session, std::move(call.execution), std::move(call.why));
-  }
+  void operator()(RefusedCall& call) const { engine.RefuseExecution(session, call.execution, std::move(call.why)); }
   void operator()(StartCall& call) const { engine.StartWorkflow(session, sink, call.seq, std::move(call.request)); }
   void operator()(AwaitCall& call) const { engine.AwaitWorkflow(session, sink, call.seq, std::move(call.request)); }
-  void operator()(ReleaseCall& call) const {
-    engine.ReleaseExecution(std::make_shared<NoReply>(), 0, std::move(call.execution));
-  }
+  void operator()(ReleaseCall& call) const { engine.ReleaseExecution(std::make_shared<NoReply>(), 0, call.execution); }
   void operator()(RegisterCall& call) const { engine.Register(session, std::move(call.workflows)); }
   void operator()(CreditCall& call) const { engine.SetCredit(session, call.executions); }
   void operator()(DrainCall&) const { engine.DrainSession(session); }

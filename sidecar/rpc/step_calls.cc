@@ -80,7 +80,7 @@ void ReleaseExecutionCall::Run(RpcContext& context, v1::ReleaseExecutionRequest 
   if (Error error = Check(request.execution()); !error.ok()) return Refuse(error);
   Expect(1);
   context.loop.Post([self = shared_from_this(), execution = TakeExecution(*request.mutable_execution())](
-                        Engine& engine) mutable { engine.ReleaseExecution(self, 0, std::move(execution)); });
+                        Engine& engine) mutable { engine.ReleaseExecution(self, 0, execution); });
 }
 
 void ReleaseExecutionCall::Complete() {

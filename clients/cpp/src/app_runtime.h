@@ -29,6 +29,8 @@ class AppRuntime final : public WorkflowAccess, private runtime::SessionDelegate
  public:
   // `unary` answers what needs no session.
   AppRuntime(AppOptions options, std::unique_ptr<runtime::Transport> transport, std::shared_ptr<WorkflowAccess> unary);
+  AppRuntime(const AppRuntime&) = delete;
+  AppRuntime& operator=(const AppRuntime&) = delete;
   ~AppRuntime() override;
 
   void Register(const std::string& name, const WorkflowOptions& options, WorkflowBody body);
@@ -50,7 +52,7 @@ class AppRuntime final : public WorkflowAccess, private runtime::SessionDelegate
 
   v1::Hello MakeHello() override;
   void OnWelcome(const v1::Welcome& welcome) override;
-  void OnDispatch(v1::Execution& execution) override;
+  void OnDispatch(v1::Execution& dispatched) override;
   void OnReplay(v1::ReplayPage& page) override;
   void OnCancel(const v1::CancelExecution& cancel) override;
   void OnEvict(const v1::EvictExecution& evict) override;

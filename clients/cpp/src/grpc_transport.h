@@ -19,6 +19,8 @@ namespace dbos::runtime {
 class GrpcTransport final : public Transport {
  public:
   explicit GrpcTransport(std::shared_ptr<grpc::Channel> channel);
+  GrpcTransport(const GrpcTransport&) = delete;
+  GrpcTransport& operator=(const GrpcTransport&) = delete;
   // Not while a stream is open: OnClosed must have come.
   ~GrpcTransport() override;
 

@@ -63,7 +63,7 @@ absl::Status PostgresConnection::ApplySettings() {
   const std::string& settings = role_ == ConnectionRole::kWriter ? dialect_.writer_settings : dialect_.reader_settings;
   const ResultPointer result(PQexec(connection_.get(), settings.c_str()));
   if (PQresultStatus(result.get()) == PGRES_COMMAND_OK) return absl::OkStatus();
-  const absl::Status error = ErrorOf(result.get());
+  absl::Status error = ErrorOf(result.get());
   connection_.reset();
   return error;
 }
@@ -93,7 +93,7 @@ absl::StatusOr<Result> PostgresConnection::RunScript(const std::string& sql) {
   if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_EMPTY_QUERY) {
     return ToResult(result.get());
   }
-  const absl::Status error = ErrorOf(result.get());
+  absl::Status error = ErrorOf(result.get());
   RollBackIfOpen();
   return error;
 }
@@ -210,13 +210,13 @@ absl::Status PostgresConnection::ErrorOf(const PGresult* result) {
   const char* sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
   if (sqlstate == nullptr) return Lost();
   const char* message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-  const absl::Status error = PostgresError(sqlstate, message == nullptr ? "" : message);
+  absl::Status error = PostgresError(sqlstate, message == nullptr ? "" : message);
   if (NeedsReconnect(sqlstate)) connection_.reset();
   return error;
 }
 
 absl::Status PostgresConnection::Lost() {
-  const absl::Status error = PostgresError("", PQerrorMessage(connection_.get()));
+  absl::Status error = PostgresError("", PQerrorMessage(connection_.get()));
   connection_.reset();
   return error;
 }

@@ -42,7 +42,7 @@ class PostgresConnection : public Connection {
   struct Prepared {
     std::string name;
     std::string sql;
-    Dialect::Rows form;
+    Dialect::Rows form = {};
     std::vector<Column> args;
     std::vector<Column> rows;
     bool on_server = false;

@@ -79,6 +79,7 @@ class Context {
   explicit Context(detail::Operations& operations) : operations_(&operations) {}
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;
+  ~Context() = default;
 
   const std::string& workflow_id() const { return operations_->workflow_id(); }
   // Asked to stop when the workflow was cancelled, or must not go on in this process.
@@ -102,7 +103,7 @@ class Context {
   StepFuture<detail::StepResult<F>> async(std::string_view name, F body) {
     return async(name, StepOptions{}, std::move(body));
   }
-  template <class F>
+  template <class F>  // NOLINTNEXTLINE(performance-unnecessary-value-param): it is moved
   StepFuture<detail::StepResult<F>> async(std::string_view name, StepOptions options, F body) {
     auto shared = std::make_shared<F>(std::move(body));
     return StepFuture<detail::StepResult<F>>(operations_->StartStep(
