@@ -61,7 +61,7 @@ class FaultyStorage : public Storage {
  private:
   void Strike() const {
     std::ofstream("struck") << fault_.kind;  // the proof, for the test
-    kill(getpid(), fault_.signal);
+    raise(fault_.signal);  // to this thread: it goes no further, not even until another thread has taken the signal
   }
 
   const std::unique_ptr<Storage> storage_;
