@@ -50,8 +50,8 @@ class UnaryCall : public grpc::ServerUnaryReactor, public ReplySink, public std:
   virtual void Complete() {}
   // One of several answers was refused; by default the first refusal is the call's.
   virtual void StepRefused(std::uint64_t seq, Error error);
-  virtual void KeepStarted(StartResult) {}
-  virtual void KeepAwaited(AwaitResult) {}
+  virtual void KeepStarted(StartResult) {}  // NOLINT(performance-unnecessary-value-param): overrides move it
+  virtual void KeepAwaited(AwaitResult) {}  // NOLINT(performance-unnecessary-value-param)
   // The client went away or its deadline passed.
   virtual void Abandoned() {}
 

@@ -12,7 +12,7 @@ namespace dbos::sidecar {
 namespace {
 
 constexpr std::size_t kExecutorIdBytesMax = 128;
-constexpr std::int64_t kWaitSecondsMax = 24 * 3600;
+constexpr std::int64_t kWaitSecondsMax = std::int64_t{24} * 3600;
 
 std::optional<std::int64_t> Number(const std::string& text, int base = 10) {
   std::int64_t value = 0;

@@ -5,7 +5,7 @@
 
 namespace dbos {
 
-Client::Client(ClientOptions options)
+Client::Client(const ClientOptions& options)
     : unary_(std::make_shared<detail::UnaryAccess>(
           runtime::OpenChannel(runtime::ResolveAddress(options.sidecar_address)), options.request_timeout)) {
 }

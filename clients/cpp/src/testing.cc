@@ -124,7 +124,7 @@ WorkflowTest::~WorkflowTest() = default;
 Context& WorkflowTest::context() {
   return context_;
 }
-void WorkflowTest::fails(std::string_view name, ErrorRecord error) {
+void WorkflowTest::fails(std::string_view name, const ErrorRecord& error) {
   memory_->Stub(name, runtime::FailedWith(error));
 }
 void WorkflowTest::cancel() {

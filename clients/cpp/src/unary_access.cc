@@ -28,7 +28,7 @@ bool IsTransient(const grpc::Status& status) {
 
 }  // namespace
 
-UnaryAccess::UnaryAccess(std::shared_ptr<grpc::Channel> channel, milliseconds request_timeout)
+UnaryAccess::UnaryAccess(const std::shared_ptr<grpc::Channel>& channel, milliseconds request_timeout)
     : stub_(v1::WorkflowService::NewStub(channel)), request_timeout_(request_timeout) {
 }
 

@@ -22,7 +22,7 @@ namespace dbos::detail {
 
 class UnaryAccess final : public WorkflowAccess {
  public:
-  UnaryAccess(std::shared_ptr<grpc::Channel> channel, std::chrono::milliseconds request_timeout);
+  UnaryAccess(const std::shared_ptr<grpc::Channel>& channel, std::chrono::milliseconds request_timeout);
 
   std::string Start(std::string_view name, const StartOptions& options, std::string input) override;
   std::string Await(const std::string& workflow_id, std::optional<std::chrono::milliseconds> timeout) override;

@@ -25,7 +25,7 @@ class UnaryAccess;
 
 class Client {
  public:
-  explicit Client(ClientOptions options = {});
+  explicit Client(const ClientOptions& options = {});
   ~Client();
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;

@@ -37,7 +37,7 @@ class WorkflowTest {
     ReturnText(name, Encode(value));
   }
   // The step or child workflow of this name fails.
-  void fails(std::string_view name, ErrorRecord error);
+  void fails(std::string_view name, const ErrorRecord& error);
   // Cancels the workflow: its next operation throws WorkflowCancelled.
   void cancel();
 
