@@ -81,7 +81,7 @@ Dialect PostgresDialect(const std::string& schema) {
   // An answer means durable, whatever the role's default. The plans of the writer's statements are pinned to look-ups
   // by key: on stale statistics the planner otherwise takes a hash join and loses two thirds of the speed. Of the scans
   // only bitmaps are left, because they alone need a condition on the index. Planned when a table was small, a plain
-  // index scan walked all of it for each batch, and the plan was kept (measured: a seventh of the speed until the next
+  // index scan walked all of it for each batch, and the plan was kept (measured: a sixth of the speed until the next
   // ANALYZE).
   dialect.writer_settings =
       "SET synchronous_commit = on; SET default_transaction_isolation = 'read committed'; SET jit = off; "

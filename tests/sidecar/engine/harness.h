@@ -196,4 +196,18 @@ class Harness {
   int tokens_ = 0;
 };
 
+// One attached process, and workflows that it starts.
+class OneAppTest : public ::testing::Test {
+ protected:
+  ExecutionRef StartOne(const std::string& id = "order-1") {
+    h.Start(1, app, ++seq, id);
+    h.Settle();
+    return app->dispatched.back().execution;
+  }
+
+  Harness h;
+  std::shared_ptr<RecordingSink> app = h.Open(1);
+  std::uint64_t seq = 0;
+};
+
 }  // namespace dbos::sidecar

@@ -8,18 +8,7 @@
 namespace dbos::sidecar {
 namespace {
 
-class OutagesTest : public ::testing::Test {
- protected:
-  ExecutionRef StartOne(const std::string& id = "order-1") {
-    h.Start(1, app, ++seq, id);
-    h.Settle();
-    return app->dispatched.back().execution;
-  }
-
-  Harness h;
-  std::shared_ptr<RecordingSink> app = h.Open(1);
-  std::uint64_t seq = 0;
-};
+class OutagesTest : public OneAppTest {};
 
 TEST_F(OutagesTest, ADatabaseThatCanBeReadButNotWrittenIsNotAvailable) {
   const ExecutionRef ref = StartOne();
