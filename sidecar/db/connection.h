@@ -44,12 +44,16 @@ class Connection {
 
   // Runs all statements in order in one transaction and returns the result of each. On PostgreSQL BEGIN, statements and
   // COMMIT travel together in one round trip. `meanwhile` runs at most once: before a connection has to be made, else
-  // when everything is sent; not at all where nothing is waited for.
+  // when everything is sent; where nothing is sent, before everything.
   virtual absl::StatusOr<std::vector<Result>> RunBatch(std::span<const Statement> statements,
                                                        const Meanwhile& meanwhile) = 0;
   absl::StatusOr<std::vector<Result>> RunBatch(std::span<const Statement> statements) {
     return RunBatch(statements, {});
   }
+
+  // Sends what RunBatch would send, if that takes no waiting; the next call must then be RunBatch with the same
+  // statements. Where it is not possible nothing happens, and that RunBatch does it all.
+  virtual void SendBatch(std::span<const Statement> /*statements*/) {}
 
   // Runs one statement by itself.
   virtual absl::StatusOr<Result> Execute(const Statement& statement) = 0;

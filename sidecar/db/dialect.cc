@@ -62,6 +62,20 @@ std::string SingleRow(const std::vector<Column>& columns, std::size_t first) {
   return absl::StrCat("(SELECT ", items, ") AS i");
 }
 
+// (SELECT column1 AS workflow_id, ... FROM (VALUES ($2, ...), ...)) AS i
+std::string ListedRows(const std::vector<Column>& columns, std::size_t first, std::size_t count) {
+  if (count == 1) return SingleRow(columns, first);
+  std::string items;
+  for (std::size_t n = 0; n < columns.size(); ++n) {
+    absl::StrAppend(&items, n == 0 ? "" : ", ", "column", n + 1, " AS ", columns[n].name);
+  }
+  std::string rows;
+  for (std::size_t n = 0; n < count * columns.size(); ++n) {
+    absl::StrAppend(&rows, n == 0 ? "($" : n % columns.size() == 0 ? "), ($" : ", $", first + n);
+  }
+  return absl::StrCat("(SELECT ", items, " FROM (VALUES ", rows, "))) AS i");
+}
+
 }  // namespace
 
 Dialect PostgresDialect(const std::string& schema) {
@@ -110,7 +124,7 @@ Dialect SqliteDialect() {
   dialect.migrations = "sqlite";
   dialect.now_ms = "CAST((julianday('now') - 2440587.5) * 86400000.0 + 0.5 AS INTEGER)";
   dialect.octet_length = "LENGTH";
-  dialect.rows = Dialect::Rows::kOneByOne;
+  dialect.rows = Dialect::Rows::kListed;
   dialect.migration_lock = Dialect::MigrationLock::kTransaction;
   dialect.ledger_exists = "SELECT MAX(name) FROM sqlite_master WHERE type = 'table' AND name = 'dbos_migrations'";
   const std::string settings =
@@ -142,10 +156,11 @@ std::string ExpandSql(const Dialect& dialect, std::string_view sql) {
                                                 {"{pin_search_path}", dialect.pin_search_path}});
 }
 
-std::string ExpandQuery(const Dialect& dialect, const Query& query, Dialect::Rows form) {
+std::string ExpandQuery(const Dialect& dialect, const Query& query, Dialect::Rows form, std::size_t count) {
   const std::size_t first = ParseColumns(query.args).size() + 1;
   const std::vector<Column> columns = ParseColumns(query.rows);
-  const std::string rows = form == Dialect::Rows::kArrays ? ArrayRows(columns, first) : SingleRow(columns, first);
+  const std::string rows =
+      form == Dialect::Rows::kArrays ? ArrayRows(columns, first) : ListedRows(columns, first, count);
   return absl::StrReplaceAll(ExpandSql(dialect, query.sql), {{"{rows}", rows}});
 }
 

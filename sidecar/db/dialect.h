@@ -1,6 +1,7 @@
 // Dialect: everything in which the databases differ, as data. Code never asks which database it talks to.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -39,9 +40,9 @@ struct Dialect {
   // {pin_search_path}: keeps a caller's search_path out of our SQL functions. CockroachDB cannot say it.
   std::string pin_search_path;
 
-  // Whether many {rows} are arrays, or one row of parameters at a time (SQLite has no arrays). One row alone is always
-  // plain parameters: cheaper to plan, to send and to run.
-  enum class Rows { kArrays, kOneByOne };
+  // Whether many {rows} are arrays, or a list with parameters of its own for each row (SQLite has no arrays). One row
+  // alone is always listed: cheaper to plan, to send and to run.
+  enum class Rows { kArrays, kListed };
   Rows rows = Rows::kArrays;
 
   // The schema's name as a value, for catalog reads; empty where there are none.
@@ -74,6 +75,7 @@ std::vector<Column> ParseColumns(std::string_view list);
 
 // Replaces the placeholders; other braces stay as they are.
 std::string ExpandSql(const Dialect& dialect, std::string_view sql);
-std::string ExpandQuery(const Dialect& dialect, const Query& query, Dialect::Rows form);
+// `count` is the number of rows that are listed.
+std::string ExpandQuery(const Dialect& dialect, const Query& query, Dialect::Rows form, std::size_t count = 1);
 
 }  // namespace dbos::sidecar

@@ -2,8 +2,8 @@
 //
 // The text uses placeholders in braces, which the connection expands once (see dialect.h), and `$1`, `$2` ... for the
 // parameters in `args`. `{rows}` stands for a FROM item named `i` whose columns are those in `rows`: PostgreSQL runs
-// the statement once, over arrays when there are several rows, SQLite runs it once for each row inside the same
-// transaction. A text over {rows} must mean the same either way: no LIMIT and no aggregate over all rows.
+// the statement once, over arrays when there are several rows, SQLite runs it over lists of up to 64 rows inside the
+// same transaction. A text over {rows} must mean the same either way: no LIMIT and no aggregate over all rows.
 //
 // Both lists are written "name type, name type"; the types are text, bigint, int4 and boolean.
 #pragma once

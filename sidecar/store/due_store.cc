@@ -10,15 +10,16 @@
 namespace dbos::sidecar {
 namespace {
 
-// The names are rows, so SQLite asks once for each: every answer is in order and cut off, the union is ordered and cut
-// off once more below. A row without a version is for whoever runs the application's latest version.
+// The names are rows, so SQLite may ask several times: every answer is in order and cut off, the union is ordered and
+// cut off once more below. A row without a version is for whoever runs the application's latest version. The status is
+// said twice, because SQLite uses a partial index only where its condition stands in the query word for word.
 constexpr Query kFindClaimable = {
     .name = "find_claimable",
     .args = "application_name text, version text, page bigint",
     .rows = "wanted_name text",
     .sql = R"(
 SELECT s.workflow_uuid, s.priority, s.created_at FROM {schema}workflow_status AS s
-WHERE s.queue_name = '_dbos_internal_queue' AND s.status = 'ENQUEUED'
+WHERE s.queue_name = '_dbos_internal_queue' AND s.status = 'ENQUEUED' AND s.status IN ('ENQUEUED', 'PENDING')
   AND (s.application_name = $1 OR s.application_name IS NULL)
   AND (s.application_version = $2 OR (s.application_version IS NULL AND $2 = COALESCE((
     SELECT v.version_name FROM {schema}application_versions AS v
@@ -56,7 +57,7 @@ constexpr Query kProbe = {
 SELECT p.now_ms, p.claimable, p.expired, c.workflow_uuid
 FROM (SELECT {now_ms} AS now_ms,
     EXISTS (SELECT 1 FROM {schema}workflow_status AS s
-      WHERE s.queue_name = '_dbos_internal_queue' AND s.status = 'ENQUEUED'
+      WHERE s.queue_name = '_dbos_internal_queue' AND s.status = 'ENQUEUED' AND s.status IN ('ENQUEUED', 'PENDING')
         AND (s.application_name = $1 OR s.application_name IS NULL)) AS claimable,
     EXISTS (SELECT 1 FROM {schema}workflow_status AS s
       WHERE s.status IN ('ENQUEUED', 'PENDING', 'DELAYED') AND s.workflow_deadline_epoch_ms IS NOT NULL

@@ -72,17 +72,23 @@ absl::StatusOr<std::vector<Result>> PostgresConnection::RunBatch(std::span<const
                                                                  const Meanwhile& meanwhile) {
   const bool connected = connection_ != nullptr;
   if (!connected && meanwhile) meanwhile();
-  // One statement is a transaction by itself, which spares the server two more.
-  const Unit unit = statements.size() == 1 ? Unit::kStatement : Unit::kTransaction;
-  ASSIGN_OR_RETURN(std::vector<Result> results, RunPipeline(statements, unit, connected ? meanwhile : Meanwhile()));
+  const Unit unit = UnitOf(statements);
+  if (!std::exchange(batch_sent_, false)) RETURN_IF_ERROR(SendPipeline(statements, unit));
+  if (connected && meanwhile) meanwhile();
+  ASSIGN_OR_RETURN(std::vector<Result> results, ReceivePipeline());
   if (unit == Unit::kStatement) return results;
   results.pop_back();  // COMMIT's
   results.erase(results.begin());
   return results;
 }
 
+void PostgresConnection::SendBatch(std::span<const Statement> statements) {
+  if (connection_ != nullptr) batch_sent_ = SendPipeline(statements, UnitOf(statements)).ok();
+}
+
 absl::StatusOr<Result> PostgresConnection::Execute(const Statement& statement) {
-  ASSIGN_OR_RETURN(std::vector<Result> results, RunPipeline({&statement, 1}, Unit::kStatement, {}));
+  RETURN_IF_ERROR(SendPipeline({&statement, 1}, Unit::kStatement));
+  ASSIGN_OR_RETURN(std::vector<Result> results, ReceivePipeline());
   return std::move(results.front());
 }
 
@@ -98,8 +104,7 @@ absl::StatusOr<Result> PostgresConnection::RunScript(const std::string& sql) {
   return error;
 }
 
-absl::StatusOr<std::vector<Result>> PostgresConnection::RunPipeline(std::span<const Statement> statements, Unit unit,
-                                                                    const Meanwhile& meanwhile) {
+absl::Status PostgresConnection::SendPipeline(std::span<const Statement> statements, Unit unit) {
   RETURN_IF_ERROR(Connect());
   expected_.clear();
   PQsetnonblocking(connection_.get(), 1);
@@ -107,8 +112,10 @@ absl::StatusOr<std::vector<Result>> PostgresConnection::RunPipeline(std::span<co
   if (unit == Unit::kTransaction) RETURN_IF_ERROR(Send(Statement(kBegin)));
   for (const Statement& statement : statements) RETURN_IF_ERROR(Send(statement));
   if (unit == Unit::kTransaction) RETURN_IF_ERROR(Send(Statement(kCommit)));
-  if (PQpipelineSync(connection_.get()) != 1) return Lost();
-  if (meanwhile) meanwhile();
+  return PQpipelineSync(connection_.get()) == 1 ? absl::OkStatus() : Lost();
+}
+
+absl::StatusOr<std::vector<Result>> PostgresConnection::ReceivePipeline() {
   absl::StatusOr<std::vector<Result>> results = ReceiveAll();
   if (connection_ == nullptr) return results;
   if (PQexitPipelineMode(connection_.get()) != 1) return Lost();
@@ -124,7 +131,7 @@ PostgresConnection::Prepared& PostgresConnection::Look(const Statement& statemen
   if (found != known.end()) return found->second;
   Prepared prepared;
   prepared.name = one_row ? std::string(query.name) + "_one" : query.name;
-  prepared.form = one_row ? Dialect::Rows::kOneByOne : Dialect::Rows::kArrays;
+  prepared.form = one_row ? Dialect::Rows::kListed : Dialect::Rows::kArrays;
   prepared.sql = ExpandQuery(dialect_, query, prepared.form);
   prepared.args = ParseColumns(query.args);
   prepared.rows = ParseColumns(query.rows);

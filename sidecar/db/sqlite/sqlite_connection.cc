@@ -1,6 +1,7 @@
 #include "sidecar/db/sqlite/sqlite_connection.h"
 
-#include <unordered_map>
+#include <map>
+#include <span>
 #include <utility>
 
 #include <SQLiteCpp/SQLiteCpp.h>
@@ -21,8 +22,16 @@ namespace {
 struct Prepared {
   std::unique_ptr<SQLite::Statement> statement;
   std::vector<int> args;
-  std::vector<int> rows;
+  std::vector<int> rows;  // row after row
 };
+
+// How many of the rows the next run of a statement takes. Few sizes, because each is a prepared statement.
+std::size_t RowsOfOneRun(std::size_t rows) {
+  for (const std::size_t size : {64U, 16U, 4U}) {
+    if (rows >= size) return size;
+  }
+  return 1;
+}
 
 void Bind(SQLite::Statement& statement, int index, const Value& value) {
   if (index == 0) return;
@@ -76,7 +85,8 @@ class SqliteConnection : public Connection {
 
   using Connection::RunBatch;
   absl::StatusOr<std::vector<Result>> RunBatch(std::span<const Statement> statements,
-                                               const Meanwhile& /*meanwhile*/) override {
+                                               const Meanwhile& meanwhile) override {
+    if (meanwhile) meanwhile();
     return Guard<std::vector<Result>>([&] {
       std::vector<Result> results;
       database_->exec(role_ == ConnectionRole::kReader ? "BEGIN" : "BEGIN IMMEDIATE");
@@ -135,38 +145,42 @@ class SqliteConnection : public Connection {
   }
 
   Result Run(const Statement& statement) {
-    const Query& query = statement.query();
-    Prepared& prepared = Look(query);
-    DBOS_CHECK(statement.args().size() == prepared.args.size());
-    DBOS_CHECK(statement.values().size() == statement.row_count() * prepared.rows.size());
     Result result;
-    prepared.statement->tryReset();
-    prepared.statement->clearBindings();
-    for (std::size_t n = 0; n < prepared.args.size(); ++n) {
-      Bind(*prepared.statement, prepared.args[n], statement.args()[n]);
-    }
-    if (prepared.rows.empty()) Step(*prepared.statement, result);
-    for (std::size_t row = 0; row < statement.row_count(); ++row) {
-      for (std::size_t n = 0; n < prepared.rows.size(); ++n) {
-        Bind(*prepared.statement, prepared.rows[n], statement.values()[row * prepared.rows.size() + n]);
-      }
-      Step(*prepared.statement, result);
+    std::span<const Value> values = statement.values();
+    if (*statement.query().rows == '\0') RunOnce(Look(statement.query(), 0), statement.args(), values, result);
+    for (std::size_t rows = statement.row_count(); rows > 0;) {
+      const std::size_t size = RowsOfOneRun(rows);
+      const std::size_t width = values.size() / rows;
+      RunOnce(Look(statement.query(), size), statement.args(), values.first(size * width), result);
+      values = values.subspan(size * width);
+      rows -= size;
     }
     return result;
   }
 
-  Prepared& Look(const Query& query) {
-    const auto found = prepared_.find(&query);
+  static void RunOnce(Prepared& prepared, std::span<const Value> args, std::span<const Value> values, Result& result) {
+    DBOS_CHECK(args.size() == prepared.args.size());
+    DBOS_CHECK(values.size() == prepared.rows.size());
+    prepared.statement->tryReset();
+    prepared.statement->clearBindings();
+    for (std::size_t n = 0; n < args.size(); ++n) Bind(*prepared.statement, prepared.args[n], args[n]);
+    for (std::size_t n = 0; n < values.size(); ++n) Bind(*prepared.statement, prepared.rows[n], values[n]);
+    Step(*prepared.statement, result);
+  }
+
+  Prepared& Look(const Query& query, std::size_t rows) {
+    const auto found = prepared_.find({&query, rows});
     if (found != prepared_.end()) return found->second;
     Prepared prepared;
-    prepared.statement = std::make_unique<SQLite::Statement>(*database_, ExpandQuery(dialect_, query, dialect_.rows));
+    prepared.statement =
+        std::make_unique<SQLite::Statement>(*database_, ExpandQuery(dialect_, query, dialect_.rows, rows));
     const std::size_t args = ParseColumns(query.args).size();
-    const std::size_t rows = ParseColumns(query.rows).size();
-    for (std::size_t n = 1; n <= args + rows; ++n) {
+    const std::size_t values = rows * ParseColumns(query.rows).size();
+    for (std::size_t n = 1; n <= args + values; ++n) {
       const int index = prepared.statement->getIndex(absl::StrCat("$", n).c_str());
       (n <= args ? prepared.args : prepared.rows).push_back(index);
     }
-    return prepared_.emplace(&query, std::move(prepared)).first->second;
+    return prepared_.emplace(std::pair(&query, rows), std::move(prepared)).first->second;
   }
 
   // Statement by statement, because only prepared ones return rows.
@@ -203,8 +217,8 @@ class SqliteConnection : public Connection {
   const std::string path_;
   const ConnectionRole role_;
   const Dialect dialect_;
-  std::unique_ptr<SQLite::Database> database_;  // null: not open. Outlives the statements below.
-  std::unordered_map<const Query*, Prepared> prepared_;
+  std::unique_ptr<SQLite::Database> database_;                         // null: not open. Outlives the statements below.
+  std::map<std::pair<const Query*, std::size_t>, Prepared> prepared_;  // by query and rows
 };
 
 }  // namespace

@@ -18,8 +18,14 @@ TEST(DialectTest, RowsAreArraysOnPostgres) {
             "JOIN \"dbos\".t AS s ON s.id = i.id WHERE x = '{}' FOR NO KEY UPDATE OF s");
 }
 
-TEST(DialectTest, RowsAreOneRowOfParametersOnSqlite) {
-  EXPECT_EQ(ExpandQuery(SqliteDialect(), kExample, Dialect::Rows::kOneByOne),
+TEST(DialectTest, RowsAreListedOnSqlite) {
+  EXPECT_EQ(ExpandQuery(SqliteDialect(), kExample, Dialect::Rows::kListed, 2),
+            "SELECT $1, i.id FROM (SELECT column1 AS id, column2 AS step FROM (VALUES ($2, $3), ($4, $5))) AS i "
+            "JOIN t AS s ON s.id = i.id WHERE x = '{}' ");
+}
+
+TEST(DialectTest, OneRowIsParametersAlone) {
+  EXPECT_EQ(ExpandQuery(SqliteDialect(), kExample, Dialect::Rows::kListed),
             "SELECT $1, i.id FROM (SELECT $2 AS id, $3 AS step) AS i JOIN t AS s ON s.id = i.id WHERE x = '{}' ");
 }
 
