@@ -42,16 +42,18 @@ class EngineLoop::Threads {
   }
 
   void Post(Event event) {
-    bool wake_writer = false;
-    bool wake_keeper = false;
+    bool lead = false;
     {
       MutexLock lock(mailbox_mu_);
       mailbox_.push_back(std::move(event));
-      wake_writer = writer_idle_;
-      wake_keeper = !writer_idle_ && CommitIsSlow();
+      lead = lead_ == Lead::kFree;
+      if (lead) lead_ = Lead::kBorrowed;
     }
-    if (wake_writer) writer_wake_.NotifyOne();
-    if (wake_keeper) keeper_wake_.NotifyOne();
+    if (lead) {
+      RunBorrowed();
+    } else if (CommitIsSlow()) {
+      keeper_wake_.NotifyOne();
+    }
   }
 
   bool PostRead(Read read) { return readers_->Post(std::move(read)); }
@@ -67,13 +69,19 @@ class EngineLoop::Threads {
   }
 
  private:
+  // Who runs rounds and sends batches. The writer, unless it has nothing to do: then whoever has an event borrows that,
+  // up to the point where somebody has to wait for the database.
+  enum class Lead { kWriter, kFree, kBorrowed };
+
   void WriterMain();
+  void RunBorrowed();
   void KeeperMain();
   void Stop();
   void Round();  // events and time into the engine; reads and answers out
   Batch TakeBatch();
-  void Commit(Storage& storage, Batch& batch);  // until it succeeds or we stop
-  void Answer();                                // the verdicts of `committed_`, if there is one
+  Batch NextBatch();
+  void Commit(Batch& batch);  // until it succeeds or we stop
+  void Answer();              // the verdicts of `committed_`, if there is one
   void WaitForWork();
   void RunRead(ReadRequest request);
   bool CommitIsSlow() const {
@@ -96,12 +104,15 @@ class EngineLoop::Threads {
   CondVar keeper_wake_;
   CondVar retry_wake_;
   std::vector<Event> mailbox_ ABSL_GUARDED_BY(mailbox_mu_);
-  bool writer_idle_ ABSL_GUARDED_BY(mailbox_mu_) = false;
+  Lead lead_ ABSL_GUARDED_BY(mailbox_mu_) = Lead::kWriter;
 
   Mutex engine_mu_;
   std::unique_ptr<Engine> engine_ ABSL_GUARDED_BY(engine_mu_);
 
-  Batch committed_;  // the writer's: not answered yet
+  // ---- of whoever has the lead
+  std::unique_ptr<Storage> writer_storage_;
+  Batch sent_;       // while the lead was borrowed
+  Batch committed_;  // not answered yet
 
   std::thread writer_;
   std::thread keeper_;
@@ -129,19 +140,39 @@ void EngineLoop::Threads::Round() {
 }
 
 void EngineLoop::Threads::WriterMain() {
-  const std::unique_ptr<Storage> storage = storage_(StorageRole::kWriter);
+  writer_storage_ = storage_(StorageRole::kWriter);
   while (!stopping_.load(std::memory_order_relaxed)) {
-    Round();
-    Batch batch = TakeBatch();
+    Batch batch = NextBatch();
     if (batch.empty() && committed_.empty()) {
       WaitForWork();
       continue;
     }
-    if (!batch.empty()) Commit(*storage, batch);
+    if (!batch.empty()) Commit(batch);
     if (stopping_.load(std::memory_order_relaxed)) return;
     Answer();  // unless it was done while the next batch was under way
     committed_ = std::move(batch);
   }
+}
+
+Batch EngineLoop::Threads::NextBatch() {
+  if (!sent_.empty()) return std::exchange(sent_, {});
+  Round();
+  return TakeBatch();
+}
+
+// On the thread of an event, which must not wait: what is sent here is received by the writer.
+void EngineLoop::Threads::RunBorrowed() {
+  Round();
+  sent_ = TakeBatch();
+  if (!sent_.empty()) {
+    commit_started_ns_.store(NowNs(), std::memory_order_relaxed);
+    writer_storage_->Send(sent_);
+  }
+  {
+    MutexLock lock(mailbox_mu_);
+    lead_ = Lead::kWriter;
+  }
+  writer_wake_.NotifyOne();
 }
 
 Batch EngineLoop::Threads::TakeBatch() {
@@ -167,16 +198,17 @@ void EngineLoop::Threads::WaitForWork() {
   MutexLock lock(mailbox_mu_);
   const absl::Duration wait = wake - Monotonic();
   if (!mailbox_.empty() || wait <= absl::ZeroDuration() || stopping_.load(std::memory_order_relaxed)) return;
-  writer_idle_ = true;
+  lead_ = Lead::kFree;
   writer_wake_.WaitFor(mailbox_mu_, std::min(wait, absl::Seconds(1)));
-  writer_idle_ = false;
+  while (lead_ == Lead::kBorrowed) writer_wake_.Wait(mailbox_mu_);
+  lead_ = Lead::kWriter;
 }
 
-void EngineLoop::Threads::Commit(Storage& storage, Batch& batch) {
+void EngineLoop::Threads::Commit(Batch& batch) {
   absl::Duration delay = options_.retry_delay_min;
   commit_started_ns_.store(NowNs(), std::memory_order_relaxed);
   for (int tries = 0; !stopping_.load(std::memory_order_relaxed); ++tries) {
-    const absl::Status status = storage.Commit(batch, [this] { Answer(); });
+    const absl::Status status = writer_storage_->Commit(batch, [this] { Answer(); });
     if (status.ok()) break;
     if (tries == 0 || delay == options_.retry_delay_max) {
       Log(LogLevel::kWarning, "commit failed, trying again", {{"error", Message(status)}});

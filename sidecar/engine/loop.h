@@ -2,10 +2,12 @@
 //
 // The writer thread drains the mailbox into the engine, takes the batch that came of it, commits it (blocking), and
 // feeds the verdicts back: while one batch commits the next one fills, and a lone caller pays one wake-up. Where a next
-// batch is waiting it is sent first, and the one before it is answered while the database works. When a commit takes
+// batch is waiting it is sent first, and the one before it is answered while the database works. While the writer has
+// nothing to do, whoever posts an event does its work up to the point of waiting (docs/adr/0004). When a commit takes
 // long, the second thread keeps the engine alive (pings, closings, refusals). Reader threads run reads.
 //
-// Threads:  Post and PostRead may be called from any thread, gRPC's included; they never block on the database.
+// Threads:  Post and PostRead may be called from any thread, gRPC's included, but not with a lock held that an event or
+//           a sink's Flush takes; they never block on the database.
 // Limits:   the mailbox is bounded by what the doors admit; reads by `reads_max`, beyond which PostRead returns false.
 #pragma once
 

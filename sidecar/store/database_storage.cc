@@ -54,22 +54,53 @@ absl::StatusOr<std::vector<ExecutionRef>> Recoverable(Connection& connection, co
 
 }  // namespace
 
+// The statements of a batch, who reads their results, and what the statements borrow.
+struct DatabaseStorage::Transaction {
+  BatchView view;
+  std::vector<std::string> version_ids;  // of the versions of `view`, should they be new
+  std::vector<ExecutionRef> recoverable;
+  BatchPlan plan;
+  BatchFacts facts;
+};
+
+DatabaseStorage::DatabaseStorage(std::unique_ptr<Connection> connection, Identity identity)
+    : connection_(std::move(connection)), identity_(std::move(identity)) {
+}
+
+DatabaseStorage::~DatabaseStorage() = default;
+
 absl::Status DatabaseStorage::Commit(Batch& batch, const std::function<void()>& meanwhile) {
   if (batch.empty()) return absl::OkStatus();
+  if (const auto sent = std::exchange(sent_, nullptr)) return Finish(*sent, meanwhile);
   return CommitView(ViewOf(batch), meanwhile);
 }
 
+void DatabaseStorage::Send(Batch& batch) {
+  if (batch.empty() || !batch.recoveries.empty()) return;  // a recovery reads first
+  absl::StatusOr<std::unique_ptr<Transaction>> transaction = Plan(ViewOf(batch));
+  if (!transaction.ok()) return;
+  sent_ = *std::move(transaction);
+  connection_->SendBatch(sent_->plan.statements());
+}
+
 absl::Status DatabaseStorage::CommitView(const BatchView& view, const std::function<void()>& meanwhile) {
-  ASSIGN_OR_RETURN(const std::vector<ExecutionRef> recoverable, Recoverable(*connection_, identity_, view));
-  std::vector<std::string> version_ids(view.versions.size());
-  for (std::string& id : version_ids) id = RandomUuid();
-  BatchPlan plan;
-  BatchFacts facts;
+  ASSIGN_OR_RETURN(const std::unique_ptr<Transaction> transaction, Plan(view));
+  return Finish(*transaction, meanwhile);
+}
+
+absl::StatusOr<std::unique_ptr<DatabaseStorage::Transaction>> DatabaseStorage::Plan(BatchView of) {
+  auto transaction = std::make_unique<Transaction>();
+  transaction->view = std::move(of);
+  const BatchView& view = transaction->view;
+  ASSIGN_OR_RETURN(transaction->recoverable, Recoverable(*connection_, identity_, view));
+  for (std::size_t n = 0; n < view.versions.size(); ++n) transaction->version_ids.push_back(RandomUuid());
+  BatchPlan& plan = transaction->plan;
+  BatchFacts& facts = transaction->facts;
   // Before the fence reads: an execution that is recovered owns nothing any more in this very batch.
-  for (RecoverOp* op : view.recoveries) PlanRecovery(*op, recoverable, plan);
+  for (RecoverOp* op : view.recoveries) PlanRecovery(*op, transaction->recoverable, plan);
   PlanFence(view, plan, facts);
   PlanAdoptions(view, plan);
-  PlanVersions(view, identity_, version_ids, plan);
+  PlanVersions(view, identity_, transaction->version_ids, plan);
   PlanStarts(view, identity_, plan, facts);
   PlanSteps(view, identity_, plan, facts);
   PlanCompletions(view, plan, facts);
@@ -79,14 +110,18 @@ absl::Status DatabaseStorage::CommitView(const BatchView& view, const std::funct
   PlanDeadLetters(view, plan, facts);
   PlanCancels(view, plan);
   PlanExpirations(view, identity_, plan);
+  return transaction;
+}
 
-  const absl::StatusOr<std::vector<Result>> results = connection_->RunBatch(plan.statements(), meanwhile);
+absl::Status DatabaseStorage::Finish(Transaction& transaction, const std::function<void()>& meanwhile) {
+  const BatchView& view = transaction.view;
+  const absl::StatusOr<std::vector<Result>> results = connection_->RunBatch(transaction.plan.statements(), meanwhile);
   if (!results.ok()) {
     return IsRefusedData(results.status()) ? CommitOneByOne(view, results.status()) : results.status();
   }
-  plan.Read(*results);
+  transaction.plan.Read(*results);
   BatchView again;
-  RETURN_IF_ERROR(JudgeBatch(*connection_, view, facts, again));
+  RETURN_IF_ERROR(JudgeBatch(*connection_, view, transaction.facts, again));
   return again.completions.empty() ? absl::OkStatus() : CommitView(again, {});
 }
 

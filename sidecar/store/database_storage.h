@@ -18,11 +18,12 @@ namespace dbos::sidecar {
 
 class DatabaseStorage : public Storage {
  public:
-  DatabaseStorage(std::unique_ptr<Connection> connection, Identity identity)
-      : connection_(std::move(connection)), identity_(std::move(identity)) {}
+  DatabaseStorage(std::unique_ptr<Connection> connection, Identity identity);
+  ~DatabaseStorage() override;
 
   using Storage::Commit;
   absl::Status Commit(Batch& batch, const std::function<void()>& meanwhile) override;
+  void Send(Batch& batch) override;
   absl::StatusOr<std::vector<std::string>> FindClaimable(const ClaimFilter& filter) override;
   absl::StatusOr<Due> Probe(const ProbeRequest& request) override;
   absl::StatusOr<std::vector<Replay>> LoadReplay(const std::vector<ReplayRequest>& requests,
@@ -33,11 +34,15 @@ class DatabaseStorage : public Storage {
   absl::StatusOr<StepPage> ListSteps(const StepFilter& filter) override;
 
  private:
+  struct Transaction;
+  absl::StatusOr<std::unique_ptr<Transaction>> Plan(BatchView of);
+  absl::Status Finish(Transaction& transaction, const std::function<void()>& meanwhile);
   absl::Status CommitView(const BatchView& view, const std::function<void()>& meanwhile);
   absl::Status CommitOneByOne(const BatchView& view, const absl::Status& refusal);
 
   const std::unique_ptr<Connection> connection_;
   const Identity identity_;
+  std::unique_ptr<Transaction> sent_;  // by Send; Commit has yet to come
 };
 
 }  // namespace dbos::sidecar

@@ -93,6 +93,10 @@ class Storage {
   virtual absl::Status Commit(Batch& batch, const std::function<void()>& meanwhile) = 0;
   absl::Status Commit(Batch& batch) { return Commit(batch, {}); }
 
+  // Sends the batch to the database, if that takes no waiting. The next call must be Commit with the same batch, by
+  // whatever thread, and does what is left.
+  virtual void Send(Batch& /*batch*/) {}
+
   // Ids that a ClaimOp may take, oldest first. Takes no lock that outlives the call.
   virtual absl::StatusOr<std::vector<std::string>> FindClaimable(const ClaimFilter& filter) = 0;
 

@@ -181,7 +181,7 @@ TEST(CommitsTest, ManyWorkflowsUnderRandomDropsAllEndAndNoBodyRunsTwice) {
   proxy.ResetCounts();
   constexpr Fault kFaults[] = {Fault::kDropBefore, Fault::kDropDuring, Fault::kSwallowAnswer};
   std::mt19937 random(1);  // the same drops each time; what they hit differs
-  Callers callers(world, 60);
+  Callers callers(world, 150);
   int drops = 0;
   for (int round = 0; round < 40 && !callers.ended(); ++round) {
     const int times = static_cast<int>(random() % 3) + 1;

@@ -30,6 +30,12 @@ class FaultyStorage : public Storage {
  public:
   FaultyStorage(std::unique_ptr<Storage> storage, Fault fault) : storage_(std::move(storage)), fault_(fault) {}
 
+  // What is to be struck before its commit must not have been sent.
+  void Send(Batch& batch) override {
+    const bool strikes = Holds(batch, fault_.kind) && seen_ + 1 == fault_.n && fault_.moment == "before";
+    if (!strikes) storage_->Send(batch);
+  }
+
   using Storage::Commit;
   absl::Status Commit(Batch& batch, const std::function<void()>& meanwhile) override {
     const bool strikes = Holds(batch, fault_.kind) && ++seen_ == fault_.n;

@@ -3,6 +3,7 @@
 #include <string>
 #include <string_view>
 
+#include "absl/strings/str_format.h"
 #include "gmock/gmock.h"
 
 #include "tests/testing/test_database.h"
@@ -74,6 +75,58 @@ TEST_P(ConnectionTest, BatchReturnsTheRowsOfEachStatement) {
   EXPECT_EQ((*results)[0][0].Text(0), "a");
   EXPECT_EQ((*results)[1].size(), 1);
   EXPECT_EQ((*results)[2][0].Text(0), "b");
+}
+
+// Around the sizes of SQLite's lists.
+TEST_P(ConnectionTest, AnyNumberOfRowsGoesInOnce) {
+  std::vector<std::string> all;
+  for (const std::size_t count : {1U, 3U, 4U, 5U, 16U, 21U, 63U, 64U, 85U, 150U}) {
+    std::vector<std::string> ids;
+    for (std::size_t n = 0; n < count; ++n) ids.push_back(absl::StrFormat("%03d-%03d", count, n));
+    Statement statement(kInsert, {std::string_view("t")});
+    for (const std::string& id : ids) statement.AddRow({std::string_view(id), std::int64_t{1}, std::int64_t{2}, true});
+    const auto inserted = connection_->Execute(statement);
+    ASSERT_TRUE(inserted.ok()) << inserted.status();
+    EXPECT_EQ(inserted->size(), count);
+    all.insert(all.end(), ids.begin(), ids.end());
+  }
+  EXPECT_EQ(Ids(), all);
+}
+
+TEST_P(ConnectionTest, StatementOverNoRowsDoesNothing) {
+  const auto result = connection_->Execute(Statement(kInsert, {std::string_view("t")}));
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->size(), 0);
+  EXPECT_THAT(Ids(), ElementsAre());
+}
+
+TEST_P(ConnectionTest, WhatWasSentIsRunOnce) {
+  for (const char* id : {"a", "b"}) {  // before there is a connection, and with one
+    const std::vector<Statement> batch = {Insert(id), Statement(kAll)};
+    connection_->SendBatch(batch);
+    const auto results = connection_->RunBatch(batch);
+    ASSERT_TRUE(results.ok()) << results.status();
+    ASSERT_EQ(results->size(), 2);
+    EXPECT_EQ((*results)[0][0].Text(0), id);
+  }
+  EXPECT_THAT(Ids(), ElementsAre("a", "b"));
+}
+
+TEST_P(ConnectionTest, ErrorOfWhatWasSentComesWithTheResults) {
+  ASSERT_TRUE(connection_->RunBatch(std::vector<Statement>{Insert("a")}).ok());
+  const std::vector<Statement> twice = {Insert("b"), Insert("a")};
+  connection_->SendBatch(twice);
+  EXPECT_TRUE(absl::IsAlreadyExists(connection_->RunBatch(twice).status()));
+  EXPECT_THAT(Ids(), ElementsAre("a"));
+  EXPECT_TRUE(connection_->RunBatch(std::vector<Statement>{Insert("b")}).ok());
+}
+
+TEST_P(ConnectionTest, WhatIsToBeDoneMeanwhileIsDoneOnce) {
+  for (const char* id : {"a", "b"}) {  // before there is a connection, and with one
+    int times = 0;
+    ASSERT_TRUE(connection_->RunBatch(std::vector<Statement>{Insert(id)}, [&] { ++times; }).ok());
+    EXPECT_EQ(times, 1);
+  }
 }
 
 TEST_P(ConnectionTest, FailedBatchWritesNothingAndTheConnectionGoesOn) {
