@@ -1,5 +1,6 @@
 #include "grpc_transport.h"
 
+#include <atomic>
 #include <utility>
 
 #include "grpcpp/client_context.h"
@@ -27,7 +28,6 @@ class GrpcTransport::Stream final : public std::enable_shared_from_this<Stream> 
   }
 
   void Open() {
-    const MutexLock lock(mu_);
     self_ = shared_from_this();
     call_->StartCall(nullptr);  // corked: no event comes of it
     Read();
@@ -54,9 +54,7 @@ class GrpcTransport::Stream final : public std::enable_shared_from_this<Stream> 
   static void Deliver(const Event& event, bool ok) {
     Stream& stream = *event.stream;
     (stream.*event.tell)(ok);
-    std::shared_ptr<Stream> last;
-    const MutexLock lock(stream.mu_);
-    if (--stream.expected_ == 0) last = std::move(stream.self_);
+    if (--stream.expected_ == 0) const std::shared_ptr<Stream> last = std::move(stream.self_);
   }
 
  private:
@@ -73,15 +71,15 @@ class GrpcTransport::Stream final : public std::enable_shared_from_this<Stream> 
     const bool readable = ok && Parse();
     if (readable) events_->OnMessage(event_);
     if (ok && !readable) Cancel();
-    const MutexLock lock(mu_);
     if (readable) return Read();
+    const MutexLock lock(mu_);
     closing_ = true;
     Expect();
     call_->Finish(&status_, &finished_);
   }
   void OnFinished(bool /*ok*/) { events_->OnClosed(status_.error_message()); }
 
-  void Read() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+  void Read() {
     Expect();
     call_->Read(&incoming_, &read_);
   }
@@ -90,7 +88,7 @@ class GrpcTransport::Stream final : public std::enable_shared_from_this<Stream> 
     Expect();
     call_->WritesDone(&ended_writing_);
   }
-  void Expect() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { ++expected_; }
+  void Expect() { ++expected_; }
   bool Parse() {
     grpc::ProtoBufferReader reader(&incoming_);
     return event_.ParseFromZeroCopyStream(&reader);
@@ -108,12 +106,13 @@ class GrpcTransport::Stream final : public std::enable_shared_from_this<Stream> 
   v1::SessionEvent event_;
   grpc::Status status_;
 
-  Mutex mu_;  // calls on `call_` come from any thread until it closes
+  std::shared_ptr<Stream> self_;  // set before the first event can come, dropped after the last
+  std::atomic<int> expected_{0};  // events
+
+  Mutex mu_;  // writers come from any thread until the call closes; the reader is alone
   bool closing_ ABSL_GUARDED_BY(mu_) = false;
   bool writing_ ABSL_GUARDED_BY(mu_) = false;
   bool last_written_ ABSL_GUARDED_BY(mu_) = false;  // Finish was called
-  int expected_ ABSL_GUARDED_BY(mu_) = 0;
-  std::shared_ptr<Stream> self_ ABSL_GUARDED_BY(mu_);
 };
 
 GrpcTransport::GrpcTransport(std::shared_ptr<grpc::Channel> channel)
