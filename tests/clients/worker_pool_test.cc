@@ -2,8 +2,12 @@
 #include "clients/cpp/src/worker_pool.h"
 
 #include <atomic>
+#include <deque>
 #include <latch>
+#include <mutex>
+#include <set>
 #include <string>
+#include <thread>
 
 #include "gtest/gtest.h"
 
@@ -17,6 +21,30 @@ TEST(WorkerPoolTest, JobsRunAtTheSameTimeUpToTheCap) {
   WorkerPool pool(3);  // last: its end waits for jobs that still touch the latch
   for (int i = 0; i < 3; ++i) pool.Submit([&] { together.arrive_and_wait(); });
   together.wait();
+}
+
+TEST(WorkerPoolTest, EveryJobOfABurstGetsAThreadWhileTheOthersWait) {
+  std::deque<std::latch> rounds;  // new threads, then idle ones
+  for (int round = 0; round < 2; ++round) rounds.emplace_back(65);
+  WorkerPool pool(64);  // last: its end waits for jobs that still touch a latch
+  for (std::latch& together : rounds) {
+    for (int i = 0; i < 64; ++i) pool.Submit([&] { together.arrive_and_wait(); });
+    together.arrive_and_wait();
+  }
+}
+
+TEST(WorkerPoolTest, ABurstOfShortJobsNeedsFewThreads) {
+  std::mutex mu;
+  std::set<std::thread::id> threads;
+  WorkerPool pool(256);
+  for (int i = 0; i < 256; ++i) {
+    pool.Submit([&] {
+      const std::scoped_lock lock(mu);
+      threads.insert(std::this_thread::get_id());
+    });
+  }
+  pool.Stop();
+  EXPECT_LE(threads.size(), 128);
 }
 
 TEST(WorkerPoolTest, BeyondTheCapJobsWaitForAThread) {
