@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -39,6 +40,9 @@ struct Operation {
 // let go of it in good order.
 enum class AttemptCount { kCounted, kForgiven };
 
+// Where an operation stands in its execution: its step id; the outcome comes last.
+inline constexpr std::int32_t kOutcomePosition = std::numeric_limits<std::int32_t>::max();
+
 struct Execution {
   enum class Phase {
     kRunning,    // its process has it
@@ -58,6 +62,9 @@ struct Execution {
   std::int64_t deadline_ms = 0;
   std::vector<Operation> queue;  // not yet in a batch, oldest first
   Error refused;                 // the first refusal while it owns its workflow: then only an error outcome may follow
+  // The first position that a session's stream was refused for want of room: until it comes again, nothing goes past
+  // it.
+  std::int32_t no_room_for = kOutcomePosition;
   bool in_batch = false;
   bool ready = false;                // listed in State::ready
   bool replaying = false;            // dispatched, and not all pages of its replay are sent yet

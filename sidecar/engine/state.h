@@ -50,7 +50,8 @@ class Engine::State {
 
   // ---- steps.cc
   Execution& Entry(const ExecutionRef& ref, SessionId session);  // an untracked one if the workflow is not here
-  Execution* Admit(const Caller& caller, const ExecutionRef& ref, bool is_failure = false);
+  Execution* Admit(const Caller& caller, const ExecutionRef& ref, std::int32_t position, bool is_failure = false);
+  void NoRoomFor(SessionId session, const ExecutionRef& ref, std::int32_t position);
   void Enqueue(Execution& execution, Operation operation);
   void StepCommitted(const StepOrigin& origin, const StepOp& op);
   void CompletionCommitted(const StepOrigin& origin, CompletionOp op);

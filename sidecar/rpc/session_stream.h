@@ -78,6 +78,7 @@ class SessionStream final : public grpc::ServerBidiReactor<v1::SessionRequest, v
 
   // Admission of an operation; false after it has been refused. The engine then refuses what follows of `execution`.
   bool Admit(std::uint64_t seq, Error fault, v1::ExecutionRef* execution = nullptr);
+  bool TakeRoom(std::uint64_t seq);  // for one operation more in flight; false after it has been refused
   void RefuseFrame(std::uint64_t seq, const Error& error);
   void Answered(std::uint64_t seq);
 
