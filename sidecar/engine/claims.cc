@@ -7,7 +7,7 @@ namespace dbos::sidecar {
 namespace {
 
 constexpr std::int32_t kClaimMax = 500;       // rows of one claim
-constexpr std::size_t kReplayReadMax = 200;   // workflows of one replay read
+constexpr std::size_t kReplayReadMax = 200;   // workflows of one replay read; its bytes are limited too
 constexpr std::size_t kFrameBytes = 1 << 20;  // of values that a frame carries together; one value may be larger
 
 std::size_t Size(const StepRecord& step) {
@@ -105,9 +105,7 @@ void Engine::State::Claimed(ClaimOp op) {
 
 std::vector<ReadRequest> Engine::TakeReads() {
   State& state = *state_;
-  if (!state.replays_to_load.requests.empty()) {
-    state.reads.push_back(std::exchange(state.replays_to_load, LoadReplayRead{}));
-  }
+  for (auto& [id, session] : state.sessions) state.ReadReplays(session);
   if (!state.outcomes_wanted.empty() && !state.reading_outcomes) {
     state.reading_outcomes = true;
     state.reads.push_back(ReadOutcomesRead{std::exchange(state.outcomes_wanted, {})});
@@ -115,27 +113,60 @@ std::vector<ReadRequest> Engine::TakeReads() {
   return std::exchange(state.reads, {});
 }
 
+// The next page of what is under way goes before what is not yet dispatched.
 void Engine::State::LoadReplay(const Execution& execution, std::int32_t after_step_id) {
-  replays_to_load.requests.push_back({execution.ref.workflow_id, after_step_id});
-  replays_to_load.owner_tokens.push_back(execution.ref.owner_token);
-  if (replays_to_load.requests.size() >= kReplayReadMax) {
-    reads.push_back(std::exchange(replays_to_load, LoadReplayRead{}));
+  Session* session = FindSession(execution.session);
+  if (session == nullptr) return;  // LoseSession has seen to it
+  WantedReplay wanted{{execution.ref.workflow_id, after_step_id}, execution.ref.owner_token};
+  std::deque<WantedReplay>& replays = session->replays;
+  replays.insert(after_step_id < 0 ? replays.end() : replays.begin(), std::move(wanted));
+}
+
+// One read at a time, whose size the storage limits, and only while little waits: so however much there is to replay,
+// the session's stream takes it.
+void Engine::State::ReadReplays(Session& session) {
+  if (session.loading || session.replays.empty() || session.sink->WaitingBytes() > kStreamBytesAhead) return;
+  LoadReplayRead read;
+  read.session = session.id;
+  while (!session.replays.empty() && read.requests.size() < kReplayReadMax) {
+    WantedReplay wanted = std::move(session.replays.front());
+    session.replays.pop_front();
+    auto found = executions.find(wanted.request.workflow_id);
+    if (found == executions.end() || found->second.ref.owner_token != wanted.owner_token) continue;
+    read.requests.push_back(std::move(wanted.request));
+    read.owner_tokens.push_back(std::move(wanted.owner_token));
   }
+  if (read.requests.empty()) return;
+  session.loading = true;
+  reads.push_back(std::move(read));
 }
 
 void Engine::State::ReplayLoaded(const LoadReplayRead& read, std::vector<Replay> replays) {
-  std::unordered_map<std::string, Replay*> by_id;
-  for (Replay& replay : replays) by_id[replay.workflow_id] = &replay;
-  for (std::size_t i = 0; i < read.requests.size(); ++i) {
-    const std::string& id = read.requests[i].workflow_id;
-    auto found = executions.find(id);
+  Session* session = FindSession(read.session);
+  if (session == nullptr) return;  // LoseSession has seen to it
+  session->loading = false;
+  for (std::size_t i = read.requests.size(); i > replays.size(); --i) {  // there was no room for them in this read
+    session->replays.push_front({read.requests[i - 1], read.owner_tokens[i - 1]});
+  }
+  for (std::size_t i = 0; i < replays.size(); ++i) {
+    auto found = executions.find(read.requests[i].workflow_id);
     if (found == executions.end() || found->second.ref.owner_token != read.owner_tokens[i]) continue;
-    if (auto page = by_id.find(id); page != by_id.end()) {
-      PageLoaded(found->second, read.requests[i].after_step_id, std::move(*page->second));
+    if (replays[i].deleted) {
+      Deleted(found->second);
     } else {
-      Evict(ExecutionRef(found->second.ref), {Reason::kWorkflowNotFound, "workflow " + id + " was deleted"});
+      PageLoaded(found->second, read.requests[i].after_step_id, std::move(replays[i]));
     }
   }
+}
+
+void Engine::State::Deleted(const Execution& execution) {
+  const Error deleted{Reason::kWorkflowNotFound, "workflow " + execution.ref.workflow_id + " was deleted"};
+  Session* session = FindSession(execution.session);
+  if (session != nullptr && execution.phase == Execution::Phase::kRunning) {  // it waits for the rest of its replay
+    session->sink->Evicted(execution.ref, deleted);
+    Touch(session->sink);
+  }
+  Evict(ExecutionRef(execution.ref), deleted);
 }
 
 // The first page dispatches; further pages follow on the same stream until the last. A page that is too much for one

@@ -55,6 +55,7 @@ struct FindClaimableRead {
   ClaimFilter filter;
 };
 struct LoadReplayRead {
+  SessionId session = kNoSession;  // who is to have them
   std::vector<ReplayRequest> requests;
   std::vector<std::string> owner_tokens;  // one for each request: a page for an older execution is dropped
 };

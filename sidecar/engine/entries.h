@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <limits>
 #include <map>
 #include <memory>
@@ -16,6 +17,7 @@
 
 #include "sidecar/engine/requests.h"
 #include "sidecar/engine/sink.h"
+#include "sidecar/store/storage.h"
 
 namespace dbos::sidecar {
 
@@ -75,13 +77,21 @@ struct Execution {
   std::string incarnation;  // while detached: the process that may come back for it
 };
 
+// A page of an execution's replay that is still to be read.
+struct WantedReplay {
+  ReplayRequest request;
+  std::string owner_token;
+};
+
 struct Session {
   SessionId id = kNoSession;
   std::shared_ptr<SessionSink> sink;
   HelloRequest hello;
   std::unordered_map<std::string, std::int64_t> workflows;  // name -> max recovery attempts
   std::uint32_t credit = 0;
-  std::int64_t running = 0;  // executions that use credit; above `credit` after waits end together
+  std::int64_t running = 0;          // executions that use credit; above `credit` after waits end together
+  std::deque<WantedReplay> replays;  // what it has to be sent, in this order
+  bool loading = false;              // the first of it is being read
   bool welcomed = false;
   bool draining = false;
   absl::Time last_heard;

@@ -85,7 +85,11 @@ void Engine::State::RunStarted(const PendingStart& start, StartOp& op) {
   }
   execution.session = runner->id;
   ++runner->running;
-  Dispatch(execution, *runner, std::move(op.input), {}, true);
+  if (runner->sink->WaitingBytes() <= kStreamBytesAhead) {
+    return Dispatch(execution, *runner, std::move(op.input), {}, true);
+  }
+  execution.phase = Execution::Phase::kLoading;
+  LoadReplay(execution, -1);
 }
 
 }  // namespace dbos::sidecar

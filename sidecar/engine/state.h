@@ -71,8 +71,10 @@ class Engine::State {
   void ClaimableFound(const FindClaimableRead& read, std::vector<std::string> ids);
   void Claimed(ClaimOp op);
   void LoadReplay(const Execution& execution, std::int32_t after_step_id);
+  void ReadReplays(Session& session);  // if it is time to
   void ReplayLoaded(const LoadReplayRead& read, std::vector<Replay> replays);
   void PageLoaded(Execution& execution, std::int32_t after_step_id, Replay replay);
+  void Deleted(const Execution& execution);
   void Dispatch(Execution& execution, Session& session, Payload input, std::vector<StepRecord> steps, bool complete);
   void ReleaseCredit(Execution& execution);
   void FreeCredit(Session& session);
@@ -140,8 +142,7 @@ class Engine::State {
   bool claim_wanted = false;
   bool claim_starved = false;                // a session without room was passed over
   std::unordered_set<std::string> claiming;  // versions with a claim under way
-  LoadReplayRead replays_to_load;
-  std::vector<ReadRequest> failed_replays;  // asked again with the next probe
+  std::vector<ReadRequest> failed_replays;   // asked again with the next probe
   std::vector<ReadRequest> reads;
   std::int64_t probed_ms = 0;
   bool probing = false;

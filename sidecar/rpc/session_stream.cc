@@ -97,7 +97,7 @@ void SessionStream::Handled(std::size_t bytes) {
 }
 
 void SessionStream::OnWriteDone(bool ok) {
-  outbox_.Written();
+  if (outbox_.Written()) context_.loop.Post([](Engine&) {});  // it looks what else there is to send
   if (!ok) outbox_.Abort();
   Flush();
 }

@@ -60,6 +60,7 @@ class SessionStream final : public grpc::ServerBidiReactor<v1::SessionRequest, v
   void Pong(std::uint64_t nonce) override;
   void Drain(std::int64_t finish_within_ms) override;
   void Fatal(Error error) override;
+  std::size_t WaitingBytes() override { return outbox_.waiting_bytes(); }
   void Flush() override;
 
  private:

@@ -33,6 +33,7 @@ class RecordingSink : public SessionSink {
   int pings = 0;
   int drains = 0;
   Error fatal;
+  std::size_t waiting_bytes = 0;
 
   void Acknowledged(std::uint64_t seq) override {
     acknowledged.push_back(seq);
@@ -51,6 +52,7 @@ class RecordingSink : public SessionSink {
     ++answers[seq];
   }
   void Flush() override {}
+  std::size_t WaitingBytes() override { return waiting_bytes; }
   void Welcome(std::vector<Reattached> verdicts) override {
     reattached = std::move(verdicts);
     ++welcomes;

@@ -29,7 +29,8 @@ class ModelStorage : public Storage {
   std::vector<std::string> expired_ids;
   std::vector<std::string> cancelled_ids;
   std::int64_t replay_page_steps = 1000;
-  std::string poisoned;  // starts of this id are refused for themselves
+  std::int64_t replay_read_max = 1000;  // workflows that one read holds
+  std::string poisoned;                 // starts of this id are refused for themselves
 
   using Storage::Commit;
   absl::Status Commit(Batch& batch, const std::function<void()>& meanwhile) override;

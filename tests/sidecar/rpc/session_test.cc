@@ -3,6 +3,7 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
+#include "sidecar/rpc/outbox.h"
 #include "sidecar/rpc/validate.h"
 #include "tests/sidecar/rpc/door_fixture.h"
 
@@ -222,6 +223,19 @@ TEST_F(SessionTest, LargeValuesPassThroughBackpressureUnharmed) {
     const Frame frame = client.Next(Frame::kAcknowledged);
     ASSERT_EQ(frame.frame_case(), Frame::kAcknowledged);
     for (const auto& range : frame.acknowledged().ranges()) acknowledged += range.last() - range.first() + 1;
+  }
+}
+
+// Together they are more than may wait on a stream.
+TEST_F(SessionTest, ManyLargeInputsAreHandedOutAsTheStreamTakesThem) {
+  constexpr std::size_t kWorkflows = kOutboxBytesMax / kPayloadBytesMax + 3;
+  const std::string large =
+      R"({"positionalArgs":[")" + std::string(kPayloadBytesMax - 64, 'x') + R"("],"namedArgs":{}})";
+  for (std::size_t i = 0; i < kWorkflows; ++i) StartWorkflow("w" + std::to_string(i), large);
+  SessionClient client(channel_);
+  client.Greet(100);
+  for (std::size_t i = 0; i < kWorkflows; ++i) {
+    ASSERT_EQ(client.Next(Frame::kDispatch).dispatch().input().data().size(), large.size()) << i;
   }
 }
 
