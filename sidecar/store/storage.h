@@ -80,7 +80,7 @@ struct ProbeRequest {
 struct Due {
   bool claimable = false;              // something ENQUEUED on the internal queue that this application may own
   bool expired = false;                // an active workflow of this application is past its deadline
-  std::vector<std::string> cancelled;  // workflows of this executor cancelled since then, at most 1000
+  std::vector<std::string> cancelled;  // workflows of this executor cancelled since then
   std::int64_t now_ms = 0;             // database clock
 };
 

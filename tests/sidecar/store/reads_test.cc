@@ -1,3 +1,5 @@
+#include <set>
+
 #include "tests/sidecar/store/store_fixture.h"
 
 namespace dbos::sidecar {
@@ -71,6 +73,20 @@ TEST_P(ReadsTest, ProbeTellsWhatIsDue) {
   EXPECT_TRUE(later->expired);
   EXPECT_THAT(later->cancelled, ElementsAre("cancelled"));
   EXPECT_THAT(reader_->Probe({later->now_ms + 100'000})->cancelled, IsEmpty());
+}
+
+TEST_P(ReadsTest, ProbeTellsOfEveryCancelledWorkflowHoweverManyAreCancelledAtOnce) {
+  constexpr int kCount = 2100;
+  Batch batch;
+  for (int n = 0; n < kCount; ++n) batch.starts.push_back(Start("w" + std::to_string(n), "token-1"));
+  Commit(batch);
+  // In bursts of one millisecond each, of which one is longer than a page.
+  database_->Run("UPDATE " + database_->Table("workflow_status") +
+                 " SET status = 'CANCELLED', completed_at = CASE WHEN workflow_uuid < 'w4' THEN 5000 ELSE 6000 END");
+  const absl::StatusOr<Due> due = reader_->Probe({5000});
+  ASSERT_TRUE(due.ok()) << due.status();
+  EXPECT_EQ(due->cancelled.size(), kCount);
+  EXPECT_EQ(std::set<std::string>(due->cancelled.begin(), due->cancelled.end()).size(), kCount);
 }
 
 TEST_P(ReadsTest, ReplayHasTheInputAndAllStepsInOrder) {
