@@ -29,11 +29,11 @@ std::vector<StepRecord> TakePage(std::vector<StepRecord>& steps, std::size_t& ne
 
 }  // namespace
 
-// Asks for claimable rows for each version that has a process with credit, when something may be there. One claim of a
-// version is under way at a time.
+// Asks for claimable rows for the processes with credit, when something may be there. Those that run the same share a
+// claim, and no others: no more is claimed than they can take. One claim of a group is under way at a time.
 void Engine::State::MaybeClaim() {
   if (!claim_wanted || draining) return;
-  std::map<std::string, ClaimFilter> filters;
+  std::map<ClaimGroup, std::int64_t> rooms;
   claim_starved = false;
   for (const auto& [id, session] : sessions) {
     if (!session.welcomed || session.draining || session.workflows.empty()) continue;
@@ -42,21 +42,18 @@ void Engine::State::MaybeClaim() {
       claim_starved = true;  // it asks again when it has room
       continue;
     }
-    ClaimFilter& filter = filters[session.hello.application_version];
-    filter.version = session.hello.application_version;
-    filter.limit = static_cast<std::int32_t>(std::min<std::int64_t>(filter.limit + room, kClaimMax));
-    for (const auto& [name, attempts] : session.workflows) filter.names.push_back(name);
+    ClaimGroup group{session.hello.application_version, {}};
+    for (const auto& [name, attempts] : session.workflows) group.second.push_back(name);
+    rooms[std::move(group)] += room;
   }
   bool asked_all = true;
-  for (auto& [version, filter] : filters) {
-    if (claiming.contains(version)) {
+  for (const auto& [group, room] : rooms) {
+    if (claiming.insert(group).second) {
+      const std::int64_t limit = std::min<std::int64_t>(room, kClaimMax);
+      reads.push_back(FindClaimableRead{{group.first, group.second, static_cast<std::int32_t>(limit)}});
+    } else {
       asked_all = false;
-      continue;
     }
-    std::sort(filter.names.begin(), filter.names.end());
-    filter.names.erase(std::unique(filter.names.begin(), filter.names.end()), filter.names.end());
-    claiming.insert(version);
-    reads.push_back(FindClaimableRead{std::move(filter)});
   }
   if (asked_all) claim_wanted = false;
 }
@@ -65,7 +62,7 @@ void Engine::State::ClaimableFound(const FindClaimableRead& read, std::vector<st
   if (static_cast<std::int32_t>(ids.size()) >= read.filter.limit) claim_wanted = true;
   std::erase_if(ids, [&](const std::string& id) { return executions.contains(id); });
   if (ids.empty() || draining) {
-    claiming.erase(read.filter.version);
+    claiming.erase({read.filter.version, read.filter.names});
     return;
   }
   ClaimOp claim;
@@ -73,10 +70,11 @@ void Engine::State::ClaimableFound(const FindClaimableRead& read, std::vector<st
   claim.owner_token = random_token();
   claim.application_version = read.filter.version;
   control.claims.push_back(std::move(claim));
+  control_origins.claims.emplace_back(read.filter.version, read.filter.names);
 }
 
-void Engine::State::Claimed(ClaimOp op) {
-  claiming.erase(op.application_version);
+void Engine::State::Claimed(const ClaimGroup& group, ClaimOp op) {
+  claiming.erase(group);
   for (WorkflowRecord& row : op.claimed) {
     auto [entry, inserted] = executions.try_emplace(row.workflow_id);
     if (!inserted) {  // an operation of an older execution is passing through; it will be fenced

@@ -9,7 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <unordered_map>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -87,7 +87,7 @@ struct Session {
   SessionId id = kNoSession;
   std::shared_ptr<SessionSink> sink;
   HelloRequest hello;
-  std::unordered_map<std::string, std::int64_t> workflows;  // name -> max recovery attempts
+  std::map<std::string, std::int64_t> workflows;  // name -> max recovery attempts
   std::uint32_t credit = 0;
   std::int64_t running = 0;          // executions that use credit; above `credit` after waits end together
   std::deque<WantedReplay> replays;  // what it has to be sent, in this order
@@ -102,6 +102,9 @@ struct Session {
     return welcomed && !draining && running < static_cast<std::int64_t>(credit) && workflows.contains(name);
   }
 };
+
+// Sessions that run the same workflows of the same version, by what they share: version and names.
+using ClaimGroup = std::pair<std::string, std::vector<std::string>>;
 
 struct PendingStart {
   Caller caller;
@@ -136,6 +139,7 @@ struct InFlight {
   std::vector<SessionId> adoptions;
   std::vector<SessionId> hello_without_resume;
   std::vector<ReleaseOrigin> hand_backs;
+  std::vector<ClaimGroup> claims;
   std::vector<Caller> cancels;
 };
 

@@ -14,6 +14,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
@@ -69,7 +70,7 @@ class Engine::State {
   // ---- claims.cc
   void MaybeClaim();
   void ClaimableFound(const FindClaimableRead& read, std::vector<std::string> ids);
-  void Claimed(ClaimOp op);
+  void Claimed(const ClaimGroup& group, ClaimOp op);
   void LoadReplay(const Execution& execution, std::int32_t after_step_id);
   void ReadReplays(Session& session);  // if it is time to
   void ReplayLoaded(const LoadReplayRead& read, std::vector<Replay> replays);
@@ -140,9 +141,9 @@ class Engine::State {
 
   // ---- claims and replay
   bool claim_wanted = false;
-  bool claim_starved = false;                // a session without room was passed over
-  std::unordered_set<std::string> claiming;  // versions with a claim under way
-  std::vector<ReadRequest> failed_replays;   // asked again with the next probe
+  bool claim_starved = false;               // a session without room was passed over
+  std::set<ClaimGroup> claiming;            // with a claim under way
+  std::vector<ReadRequest> failed_replays;  // asked again with the next probe
   std::vector<ReadRequest> reads;
   std::int64_t probed_ms = 0;
   bool probing = false;

@@ -125,6 +125,7 @@ void ModelStorage::Claim(ClaimOp& op) {
 void ModelStorage::HandBack(HandBackOp& op) {
   op.handed_back = Fence(op.execution).ok();
   if (!op.handed_back) return;
+  ++handed_back;
   WorkflowRecord& row = rows.at(op.execution.workflow_id).row;
   row.status = WorkflowStatus::kEnqueued;
   row.owner_token.clear();

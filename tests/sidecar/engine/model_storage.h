@@ -24,6 +24,7 @@ class ModelStorage : public Storage {
  public:
   std::map<std::string, ModelRow> rows;
   std::map<std::string, int> completions;  // how often each workflow became terminal: more than once is a breach
+  int handed_back = 0;
   std::string executor_id = "executor";
   std::string latest_version;
   std::vector<std::string> expired_ids;
