@@ -200,7 +200,9 @@ void Engine::Committed(Batch batch) {
   for (std::size_t i = 0; i < batch.hand_backs.size(); ++i) {
     state.HandedBack(batch.hand_backs[i], origins.hand_backs[i]);
   }
-  for (ClaimOp& claim : batch.claims) state.Claimed(std::move(claim));
+  for (std::size_t i = 0; i < batch.claims.size(); ++i) {
+    state.Claimed(origins.claims[i], std::move(batch.claims[i]));
+  }
   for (std::size_t i = 0; i < batch.cancels.size(); ++i) {
     origins.cancels[i].sink->Acknowledged(origins.cancels[i].seq);
     state.Touch(origins.cancels[i].sink);

@@ -7,7 +7,7 @@ namespace dbos::sidecar {
 namespace {
 
 constexpr std::int32_t kClaimMax = 500;       // rows of one claim
-constexpr std::size_t kReplayReadMax = 200;   // workflows of one replay read
+constexpr std::size_t kReplayReadMax = 200;   // workflows of one replay read; its bytes are limited too
 constexpr std::size_t kFrameBytes = 1 << 20;  // of values that a frame carries together; one value may be larger
 
 std::size_t Size(const StepRecord& step) {
@@ -29,11 +29,11 @@ std::vector<StepRecord> TakePage(std::vector<StepRecord>& steps, std::size_t& ne
 
 }  // namespace
 
-// Asks for claimable rows for each version that has a process with credit, when something may be there. One claim of a
-// version is under way at a time.
+// Asks for claimable rows for the processes with credit, when something may be there. Those that run the same share a
+// claim, and no others: no more is claimed than they can take. One claim of a group is under way at a time.
 void Engine::State::MaybeClaim() {
   if (!claim_wanted || draining) return;
-  std::map<std::string, ClaimFilter> filters;
+  std::map<ClaimGroup, std::int64_t> rooms;
   claim_starved = false;
   for (const auto& [id, session] : sessions) {
     if (!session.welcomed || session.draining || session.workflows.empty()) continue;
@@ -42,21 +42,18 @@ void Engine::State::MaybeClaim() {
       claim_starved = true;  // it asks again when it has room
       continue;
     }
-    ClaimFilter& filter = filters[session.hello.application_version];
-    filter.version = session.hello.application_version;
-    filter.limit = static_cast<std::int32_t>(std::min<std::int64_t>(filter.limit + room, kClaimMax));
-    for (const auto& [name, attempts] : session.workflows) filter.names.push_back(name);
+    ClaimGroup group{session.hello.application_version, {}};
+    for (const auto& [name, attempts] : session.workflows) group.second.push_back(name);
+    rooms[std::move(group)] += room;
   }
   bool asked_all = true;
-  for (auto& [version, filter] : filters) {
-    if (claiming.contains(version)) {
+  for (const auto& [group, room] : rooms) {
+    if (claiming.insert(group).second) {
+      const std::int64_t limit = std::min<std::int64_t>(room, kClaimMax);
+      reads.push_back(FindClaimableRead{{group.first, group.second, static_cast<std::int32_t>(limit)}});
+    } else {
       asked_all = false;
-      continue;
     }
-    std::sort(filter.names.begin(), filter.names.end());
-    filter.names.erase(std::unique(filter.names.begin(), filter.names.end()), filter.names.end());
-    claiming.insert(version);
-    reads.push_back(FindClaimableRead{std::move(filter)});
   }
   if (asked_all) claim_wanted = false;
 }
@@ -65,7 +62,7 @@ void Engine::State::ClaimableFound(const FindClaimableRead& read, std::vector<st
   if (static_cast<std::int32_t>(ids.size()) >= read.filter.limit) claim_wanted = true;
   std::erase_if(ids, [&](const std::string& id) { return executions.contains(id); });
   if (ids.empty() || draining) {
-    claiming.erase(read.filter.version);
+    claiming.erase({read.filter.version, read.filter.names});
     return;
   }
   ClaimOp claim;
@@ -73,10 +70,11 @@ void Engine::State::ClaimableFound(const FindClaimableRead& read, std::vector<st
   claim.owner_token = random_token();
   claim.application_version = read.filter.version;
   control.claims.push_back(std::move(claim));
+  control_origins.claims.emplace_back(read.filter.version, read.filter.names);
 }
 
-void Engine::State::Claimed(ClaimOp op) {
-  claiming.erase(op.application_version);
+void Engine::State::Claimed(const ClaimGroup& group, ClaimOp op) {
+  claiming.erase(group);
   for (WorkflowRecord& row : op.claimed) {
     auto [entry, inserted] = executions.try_emplace(row.workflow_id);
     if (!inserted) {  // an operation of an older execution is passing through; it will be fenced
@@ -105,9 +103,7 @@ void Engine::State::Claimed(ClaimOp op) {
 
 std::vector<ReadRequest> Engine::TakeReads() {
   State& state = *state_;
-  if (!state.replays_to_load.requests.empty()) {
-    state.reads.push_back(std::exchange(state.replays_to_load, LoadReplayRead{}));
-  }
+  for (auto& [id, session] : state.sessions) state.ReadReplays(session);
   if (!state.outcomes_wanted.empty() && !state.reading_outcomes) {
     state.reading_outcomes = true;
     state.reads.push_back(ReadOutcomesRead{std::exchange(state.outcomes_wanted, {})});
@@ -115,27 +111,60 @@ std::vector<ReadRequest> Engine::TakeReads() {
   return std::exchange(state.reads, {});
 }
 
+// The next page of what is under way goes before what is not yet dispatched.
 void Engine::State::LoadReplay(const Execution& execution, std::int32_t after_step_id) {
-  replays_to_load.requests.push_back({execution.ref.workflow_id, after_step_id});
-  replays_to_load.owner_tokens.push_back(execution.ref.owner_token);
-  if (replays_to_load.requests.size() >= kReplayReadMax) {
-    reads.push_back(std::exchange(replays_to_load, LoadReplayRead{}));
+  Session* session = FindSession(execution.session);
+  if (session == nullptr) return;  // LoseSession has seen to it
+  WantedReplay wanted{{execution.ref.workflow_id, after_step_id}, execution.ref.owner_token};
+  std::deque<WantedReplay>& replays = session->replays;
+  replays.insert(after_step_id < 0 ? replays.end() : replays.begin(), std::move(wanted));
+}
+
+// One read at a time, whose size the storage limits, and only while little waits: so however much there is to replay,
+// the session's stream takes it.
+void Engine::State::ReadReplays(Session& session) {
+  if (session.loading || session.replays.empty() || session.sink->WaitingBytes() > kStreamBytesAhead) return;
+  LoadReplayRead read;
+  read.session = session.id;
+  while (!session.replays.empty() && read.requests.size() < kReplayReadMax) {
+    WantedReplay wanted = std::move(session.replays.front());
+    session.replays.pop_front();
+    auto found = executions.find(wanted.request.workflow_id);
+    if (found == executions.end() || found->second.ref.owner_token != wanted.owner_token) continue;
+    read.requests.push_back(std::move(wanted.request));
+    read.owner_tokens.push_back(std::move(wanted.owner_token));
   }
+  if (read.requests.empty()) return;
+  session.loading = true;
+  reads.push_back(std::move(read));
 }
 
 void Engine::State::ReplayLoaded(const LoadReplayRead& read, std::vector<Replay> replays) {
-  std::unordered_map<std::string, Replay*> by_id;
-  for (Replay& replay : replays) by_id[replay.workflow_id] = &replay;
-  for (std::size_t i = 0; i < read.requests.size(); ++i) {
-    const std::string& id = read.requests[i].workflow_id;
-    auto found = executions.find(id);
+  Session* session = FindSession(read.session);
+  if (session == nullptr) return;  // LoseSession has seen to it
+  session->loading = false;
+  for (std::size_t i = read.requests.size(); i > replays.size(); --i) {  // there was no room for them in this read
+    session->replays.push_front({read.requests[i - 1], read.owner_tokens[i - 1]});
+  }
+  for (std::size_t i = 0; i < replays.size(); ++i) {
+    auto found = executions.find(read.requests[i].workflow_id);
     if (found == executions.end() || found->second.ref.owner_token != read.owner_tokens[i]) continue;
-    if (auto page = by_id.find(id); page != by_id.end()) {
-      PageLoaded(found->second, read.requests[i].after_step_id, std::move(*page->second));
+    if (replays[i].deleted) {
+      Deleted(found->second);
     } else {
-      Evict(ExecutionRef(found->second.ref), {Reason::kWorkflowNotFound, "workflow " + id + " was deleted"});
+      PageLoaded(found->second, read.requests[i].after_step_id, std::move(replays[i]));
     }
   }
+}
+
+void Engine::State::Deleted(const Execution& execution) {
+  const Error deleted{Reason::kWorkflowNotFound, "workflow " + execution.ref.workflow_id + " was deleted"};
+  Session* session = FindSession(execution.session);
+  if (session != nullptr && execution.phase == Execution::Phase::kRunning) {  // it waits for the rest of its replay
+    session->sink->Evicted(execution.ref, deleted);
+    Touch(session->sink);
+  }
+  Evict(ExecutionRef(execution.ref), deleted);
 }
 
 // The first page dispatches; further pages follow on the same stream until the last. A page that is too much for one

@@ -8,6 +8,7 @@
 //     or fenced by the database.
 //   - Prefix: the operations of one execution are committed in the order they came, one step a batch; after one was
 //     refused, so is everything behind it, except an error outcome. An execution that lost its ownership is evicted.
+//     What was refused for want of room may come again, and then what was behind it.
 //   - Every request gets exactly one answer on its sink, unless the sink's other end went away.
 //   - Bounded: sessions, operations and bytes in flight, waiters.
 //
@@ -54,6 +55,7 @@ struct FindClaimableRead {
   ClaimFilter filter;
 };
 struct LoadReplayRead {
+  SessionId session = kNoSession;  // who is to have them
   std::vector<ReplayRequest> requests;
   std::vector<std::string> owner_tokens;  // one for each request: a page for an older execution is dropped
 };
@@ -105,6 +107,9 @@ class Engine {
   // The door has refused an operation of this execution itself: what was asked before goes on, what is asked after it
   // is refused. `session` is kNoSession for the unary door.
   void RefuseExecution(SessionId session, const ExecutionRef& ref, Error why);
+  // The door has refused this step for want of room: what is asked after it is refused for the same reason until the
+  // step comes again.
+  void NoRoomFor(SessionId session, const ExecutionRef& ref, std::int32_t step_id);
 
   // Stops dispatch and asks sessions to finish; after `finish_within` hands everything back and ends the sessions.
   void Drain(absl::Duration finish_within);

@@ -3,11 +3,13 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
-#include <unordered_map>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -15,6 +17,7 @@
 
 #include "sidecar/engine/requests.h"
 #include "sidecar/engine/sink.h"
+#include "sidecar/store/storage.h"
 
 namespace dbos::sidecar {
 
@@ -39,6 +42,9 @@ struct Operation {
 // let go of it in good order.
 enum class AttemptCount { kCounted, kForgiven };
 
+// Where an operation stands in its execution: its step id; the outcome comes last.
+inline constexpr std::int32_t kOutcomePosition = std::numeric_limits<std::int32_t>::max();
+
 struct Execution {
   enum class Phase {
     kRunning,    // its process has it
@@ -58,6 +64,9 @@ struct Execution {
   std::int64_t deadline_ms = 0;
   std::vector<Operation> queue;  // not yet in a batch, oldest first
   Error refused;                 // the first refusal while it owns its workflow: then only an error outcome may follow
+  // The first position that a session's stream was refused for want of room: until it comes again, nothing goes past
+  // it.
+  std::int32_t no_room_for = kOutcomePosition;
   bool in_batch = false;
   bool ready = false;                // listed in State::ready
   bool replaying = false;            // dispatched, and not all pages of its replay are sent yet
@@ -68,13 +77,21 @@ struct Execution {
   std::string incarnation;  // while detached: the process that may come back for it
 };
 
+// A page of an execution's replay that is still to be read.
+struct WantedReplay {
+  ReplayRequest request;
+  std::string owner_token;
+};
+
 struct Session {
   SessionId id = kNoSession;
   std::shared_ptr<SessionSink> sink;
   HelloRequest hello;
-  std::unordered_map<std::string, std::int64_t> workflows;  // name -> max recovery attempts
+  std::map<std::string, std::int64_t> workflows;  // name -> max recovery attempts
   std::uint32_t credit = 0;
-  std::int64_t running = 0;  // executions that use credit; above `credit` after waits end together
+  std::int64_t running = 0;          // executions that use credit; above `credit` after waits end together
+  std::deque<WantedReplay> replays;  // what it has to be sent, in this order
+  bool loading = false;              // the first of it is being read
   bool welcomed = false;
   bool draining = false;
   absl::Time last_heard;
@@ -85,6 +102,9 @@ struct Session {
     return welcomed && !draining && running < static_cast<std::int64_t>(credit) && workflows.contains(name);
   }
 };
+
+// Sessions that run the same workflows of the same version, by what they share: version and names.
+using ClaimGroup = std::pair<std::string, std::vector<std::string>>;
 
 struct PendingStart {
   Caller caller;
@@ -119,6 +139,7 @@ struct InFlight {
   std::vector<SessionId> adoptions;
   std::vector<SessionId> hello_without_resume;
   std::vector<ReleaseOrigin> hand_backs;
+  std::vector<ClaimGroup> claims;
   std::vector<Caller> cancels;
 };
 

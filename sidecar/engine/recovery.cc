@@ -33,6 +33,7 @@ void Engine::State::Move(Execution& execution, AttemptCount attempt) {
   execution.queue.clear();
   execution.ready = false;
   execution.refused = {};
+  execution.no_room_for = kOutcomePosition;
   execution.awaiting = 0;
   if (execution.release) return HandBack(execution, std::exchange(execution.release, {}), AttemptCount::kForgiven);
   Session* session = PickSession(execution.name, execution.application_version, kNoSession);

@@ -6,6 +6,7 @@
 //           sink ignores what it is given.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -70,8 +71,14 @@ struct Reattached {
   ReattachVerdict verdict = ReattachVerdict::kUnknown;
 };
 
+// Executions are handed out while no more than this waits on a session's stream.
+inline constexpr std::size_t kStreamBytesAhead = std::size_t{16} << 20;
+
 class SessionSink : public ReplySink {
  public:
+  // What was appended and is not written yet. When it falls to kStreamBytesAhead, the other end wakes the engine.
+  virtual std::size_t WaitingBytes() = 0;
+
   virtual void Welcome(std::vector<Reattached> reattached) = 0;
   virtual void Dispatched(Dispatch dispatch) = 0;
   virtual void Replayed(ReplayPage page) = 0;

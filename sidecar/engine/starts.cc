@@ -24,7 +24,7 @@ void Engine::StartWorkflow(SessionId session, std::shared_ptr<ReplySink> sink, s
   }
   if (request.parent->completed_at_ms == 0) request.parent->completed_at_ms = state_->wall_ms;
   if (request.parent->started_at_ms == 0) request.parent->started_at_ms = request.parent->completed_at_ms;
-  Execution* parent = state_->Admit(caller, request.parent->execution);
+  Execution* parent = state_->Admit(caller, request.parent->execution, request.parent->step_id);
   if (parent == nullptr) return;
   const std::size_t bytes = request.input.data.size();
   state_->Enqueue(*parent, Operation{std::move(caller), bytes, std::move(request)});
@@ -85,7 +85,11 @@ void Engine::State::RunStarted(const PendingStart& start, StartOp& op) {
   }
   execution.session = runner->id;
   ++runner->running;
-  Dispatch(execution, *runner, std::move(op.input), {}, true);
+  if (runner->sink->WaitingBytes() <= kStreamBytesAhead) {
+    return Dispatch(execution, *runner, std::move(op.input), {}, true);
+  }
+  execution.phase = Execution::Phase::kLoading;
+  LoadReplay(execution, -1);
 }
 
 }  // namespace dbos::sidecar

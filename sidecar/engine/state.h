@@ -14,6 +14,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
@@ -50,7 +51,8 @@ class Engine::State {
 
   // ---- steps.cc
   Execution& Entry(const ExecutionRef& ref, SessionId session);  // an untracked one if the workflow is not here
-  Execution* Admit(const Caller& caller, const ExecutionRef& ref, bool is_failure = false);
+  Execution* Admit(const Caller& caller, const ExecutionRef& ref, std::int32_t position, bool is_failure = false);
+  void NoRoomFor(SessionId session, const ExecutionRef& ref, std::int32_t position);
   void Enqueue(Execution& execution, Operation operation);
   void StepCommitted(const StepOrigin& origin, const StepOp& op);
   void CompletionCommitted(const StepOrigin& origin, CompletionOp op);
@@ -68,10 +70,12 @@ class Engine::State {
   // ---- claims.cc
   void MaybeClaim();
   void ClaimableFound(const FindClaimableRead& read, std::vector<std::string> ids);
-  void Claimed(ClaimOp op);
+  void Claimed(const ClaimGroup& group, ClaimOp op);
   void LoadReplay(const Execution& execution, std::int32_t after_step_id);
+  void ReadReplays(Session& session);  // if it is time to
   void ReplayLoaded(const LoadReplayRead& read, std::vector<Replay> replays);
   void PageLoaded(Execution& execution, std::int32_t after_step_id, Replay replay);
+  void Deleted(const Execution& execution);
   void Dispatch(Execution& execution, Session& session, Payload input, std::vector<StepRecord> steps, bool complete);
   void ReleaseCredit(Execution& execution);
   void FreeCredit(Session& session);
@@ -137,9 +141,8 @@ class Engine::State {
 
   // ---- claims and replay
   bool claim_wanted = false;
-  bool claim_starved = false;                // a session without room was passed over
-  std::unordered_set<std::string> claiming;  // versions with a claim under way
-  LoadReplayRead replays_to_load;
+  bool claim_starved = false;               // a session without room was passed over
+  std::set<ClaimGroup> claiming;            // with a claim under way
   std::vector<ReadRequest> failed_replays;  // asked again with the next probe
   std::vector<ReadRequest> reads;
   std::int64_t probed_ms = 0;

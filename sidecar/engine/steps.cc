@@ -27,7 +27,7 @@ std::string Preceding(const Error& first) {
 void Engine::RecordStep(SessionId session, std::shared_ptr<ReplySink> sink, std::uint64_t seq,
                         RecordStepRequest request) {
   Caller caller{std::move(sink), seq, session};
-  Execution* execution = state_->Admit(caller, request.execution);
+  Execution* execution = state_->Admit(caller, request.execution, request.step.step_id);
   if (execution == nullptr) return;
   if (request.step.completed_at_ms == 0) request.step.completed_at_ms = state_->wall_ms;
   if (request.step.started_at_ms == 0) request.step.started_at_ms = request.step.completed_at_ms;
@@ -38,7 +38,8 @@ void Engine::RecordStep(SessionId session, std::shared_ptr<ReplySink> sink, std:
 void Engine::CompleteWorkflow(SessionId session, std::shared_ptr<ReplySink> sink, std::uint64_t seq,
                               CompleteRequest request) {
   Caller caller{std::move(sink), seq, session};
-  Execution* execution = state_->Admit(caller, request.execution, request.outcome.kind == Outcome::Kind::kError);
+  const bool is_failure = request.outcome.kind == Outcome::Kind::kError;
+  Execution* execution = state_->Admit(caller, request.execution, kOutcomePosition, is_failure);
   if (execution == nullptr) return;
   const std::size_t bytes = request.outcome.payload.data.size();
   state_->Enqueue(*execution, Operation{std::move(caller), bytes, std::move(request.outcome)});
@@ -49,6 +50,19 @@ void Engine::RefuseExecution(SessionId session, const ExecutionRef& ref, Error w
   if (execution.ref.owner_token != ref.owner_token || execution.phase == Execution::Phase::kMoving) return;
   if (execution.refused.ok()) execution.refused = std::move(why);
   state_->GoOn(ref.workflow_id);
+}
+
+void Engine::NoRoomFor(SessionId session, const ExecutionRef& ref, std::int32_t step_id) {
+  state_->NoRoomFor(session, ref, step_id);
+}
+
+// Only a stream that is still attached has an order: unary calls have none, and what an old stream brings late has come
+// on the new one already.
+void Engine::State::NoRoomFor(SessionId session, const ExecutionRef& ref, std::int32_t position) {
+  auto found = executions.find(ref.workflow_id);
+  if (found == executions.end() || found->second.ref.owner_token != ref.owner_token) return;
+  if (FindSession(session) == nullptr) return;
+  found->second.no_room_for = std::min(found->second.no_room_for, position);
 }
 
 Execution& Engine::State::Entry(const ExecutionRef& ref, SessionId session) {
@@ -63,12 +77,13 @@ Execution& Engine::State::Entry(const ExecutionRef& ref, SessionId session) {
 }
 
 // The entry that the operation belongs to, or nullptr after refusing it.
-Execution* Engine::State::Admit(const Caller& caller, const ExecutionRef& ref, bool is_failure) {
+Execution* Engine::State::Admit(const Caller& caller, const ExecutionRef& ref, std::int32_t position, bool is_failure) {
   if (caller.session == kNoSession && !database_available()) {
     Refuse(caller, Reason::kDatabaseUnavailable, "the database is not available: " + database_error);
     return nullptr;
   }
   if (pending_bytes > options.pending_bytes_max) {
+    NoRoomFor(caller.session, ref, position);
     Refuse(caller, Reason::kInflightLimit, "too many bytes wait to be committed; send the operation again later");
     return nullptr;
   }
@@ -85,6 +100,13 @@ Execution* Engine::State::Admit(const Caller& caller, const ExecutionRef& ref, b
     Refuse(caller, Reason::kPrecedingOperationFailed, Preceding(execution.refused));
     return nullptr;
   }
+  if (position > execution.no_room_for && !is_failure) {
+    Refuse(caller, Reason::kInflightLimit,
+           "step " + std::to_string(execution.no_room_for) + " of this execution was refused for want of room; send " +
+               "that again first");
+    return nullptr;
+  }
+  if (position == execution.no_room_for) execution.no_room_for = kOutcomePosition;
   return &execution;
 }
 

@@ -21,6 +21,7 @@
 #include <grpcpp/support/status.h>
 
 #include "sidecar/base/mutex.h"
+#include "sidecar/engine/sink.h"
 
 namespace dbos::sidecar {
 
@@ -91,11 +92,19 @@ class Outbox {
     return StreamAction::kFinish;
   }
 
-  void Written() {
+  // True: from now on no more than kStreamBytesAhead wait.
+  bool Written() {
     MutexLock lock(mu_);
+    const bool many = bytes_ > kStreamBytesAhead;
     bytes_ -= std::min(bytes_, writing_->bytes);
     spare_ = std::move(writing_);
     spare_->Reset();
+    return many && bytes_ <= kStreamBytesAhead;
+  }
+
+  std::size_t waiting_bytes() {
+    MutexLock lock(mu_);
+    return bytes_;
   }
 
   // Stable between kWrite and Written.

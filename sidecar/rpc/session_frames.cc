@@ -25,6 +25,7 @@ struct Runner {
     engine.CompleteWorkflow(session, sink, call.seq, std::move(call.request));
   }
   void operator()(RefusedCall& call) const { engine.RefuseExecution(session, call.execution, std::move(call.why)); }
+  void operator()(NoRoomCall& call) const { engine.NoRoomFor(session, call.execution, call.step_id); }
   void operator()(StartCall& call) const { engine.StartWorkflow(session, sink, call.seq, std::move(call.request)); }
   void operator()(AwaitCall& call) const { engine.AwaitWorkflow(session, sink, call.seq, std::move(call.request)); }
   void operator()(ReleaseCall& call) const { engine.ReleaseExecution(std::make_shared<NoReply>(), 0, call.execution); }

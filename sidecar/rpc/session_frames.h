@@ -26,6 +26,10 @@ struct RefusedCall {
   ExecutionRef execution;
   Error why;
 };
+struct NoRoomCall {
+  ExecutionRef execution;
+  std::int32_t step_id = 0;
+};
 struct StartCall {
   std::uint64_t seq = 0;
   StartRequest request;
@@ -45,8 +49,8 @@ struct CreditCall {
 };
 struct DrainCall {};
 
-using EngineCall = std::variant<RecordStepCall, CompleteCall, RefusedCall, StartCall, AwaitCall, ReleaseCall,
-                                RegisterCall, CreditCall, DrainCall>;
+using EngineCall = std::variant<RecordStepCall, CompleteCall, RefusedCall, NoRoomCall, StartCall, AwaitCall,
+                                ReleaseCall, RegisterCall, CreditCall, DrainCall>;
 
 // Runs the calls in order for one session, with its sink for the answers.
 void Run(std::vector<EngineCall> calls, SessionId session, const std::shared_ptr<SessionSink>& sink, Engine& engine);

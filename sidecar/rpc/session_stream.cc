@@ -97,7 +97,7 @@ void SessionStream::Handled(std::size_t bytes) {
 }
 
 void SessionStream::OnWriteDone(bool ok) {
-  outbox_.Written();
+  if (outbox_.Written()) context_.loop.Post([](Engine&) {});  // it looks what else there is to send
   if (!ok) outbox_.Abort();
   Flush();
 }
@@ -222,13 +222,16 @@ void SessionStream::Queue(EngineCall call, std::size_t bytes) {
 
 void SessionStream::RecordStep(v1::RecordStepFrame& frame) {
   if (!Admit(frame.seq(), Check(frame), frame.mutable_execution())) return;
+  if (!TakeRoom(frame.seq())) {
+    return Queue(NoRoomCall{TakeExecution(*frame.mutable_execution()), frame.step().step_id()}, 0);
+  }
   RecordStepRequest request{TakeExecution(*frame.mutable_execution()), TakeStep(*frame.mutable_step(), NowMs())};
   const std::size_t bytes = WireBytes(request.step);
   Queue(RecordStepCall{frame.seq(), std::move(request)}, bytes);
 }
 
 void SessionStream::Complete(v1::CompleteFrame& frame) {
-  if (!Admit(frame.seq(), Check(frame), frame.mutable_execution())) return;
+  if (!Admit(frame.seq(), Check(frame), frame.mutable_execution()) || !TakeRoom(frame.seq())) return;
   CompleteRequest request{TakeExecution(*frame.mutable_execution()), TakeOutcome(*frame.mutable_outcome())};
   const std::size_t bytes = request.outcome.payload.data.size();
   Queue(CompleteCall{frame.seq(), std::move(request)}, bytes);
@@ -236,13 +239,18 @@ void SessionStream::Complete(v1::CompleteFrame& frame) {
 
 void SessionStream::Start(v1::StartFrame& frame) {
   if (!Admit(frame.seq(), Check(frame.start()))) return;
+  const bool has_room = TakeRoom(frame.seq());
   StartRequest request = TakeStart(*frame.mutable_start(), NowMs());
+  if (!has_room) {
+    if (request.parent) Queue(NoRoomCall{request.parent->execution, request.parent->step_id}, 0);
+    return;
+  }
   const std::size_t bytes = request.input.data.size();
   Queue(StartCall{frame.seq(), std::move(request)}, bytes);
 }
 
 void SessionStream::Await(v1::AwaitFrame& frame) {
-  if (!Admit(frame.seq(), Check(frame))) return;
+  if (!Admit(frame.seq(), Check(frame)) || !TakeRoom(frame.seq())) return;
   inflight_.fetch_sub(1);
   {
     MutexLock lock(awaits_mu_);

@@ -60,6 +60,7 @@ class SessionStream final : public grpc::ServerBidiReactor<v1::SessionRequest, v
   void Pong(std::uint64_t nonce) override;
   void Drain(std::int64_t finish_within_ms) override;
   void Fatal(Error error) override;
+  std::size_t WaitingBytes() override { return outbox_.waiting_bytes(); }
   void Flush() override;
 
  private:
@@ -78,6 +79,7 @@ class SessionStream final : public grpc::ServerBidiReactor<v1::SessionRequest, v
 
   // Admission of an operation; false after it has been refused. The engine then refuses what follows of `execution`.
   bool Admit(std::uint64_t seq, Error fault, v1::ExecutionRef* execution = nullptr);
+  bool TakeRoom(std::uint64_t seq);  // for one operation more in flight; false after it has been refused
   void RefuseFrame(std::uint64_t seq, const Error& error);
   void Answered(std::uint64_t seq);
 

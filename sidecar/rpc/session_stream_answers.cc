@@ -53,6 +53,10 @@ bool SessionStream::Admit(std::uint64_t seq, Error fault, v1::ExecutionRef* exec
     if (named) Queue(RefusedCall{TakeExecution(*execution), std::move(fault)}, 0);
     return false;
   }
+  return true;
+}
+
+bool SessionStream::TakeRoom(std::uint64_t seq) {
   if (inflight_.fetch_add(1) < kInflightOperationsMax) return true;
   inflight_.fetch_sub(1);
   RefuseFrame(seq, {Reason::kInflightLimit, "more than " + std::to_string(kInflightOperationsMax) +

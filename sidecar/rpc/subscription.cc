@@ -48,7 +48,7 @@ void Subscription::Fatal(Error error) {
 }
 
 void Subscription::OnWriteDone(bool ok) {
-  outbox_.Written();
+  if (outbox_.Written()) context_.loop.Post([](Engine&) {});  // it looks what else there is to send
   if (!ok) outbox_.Abort();
   Flush();
 }

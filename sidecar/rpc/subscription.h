@@ -34,6 +34,7 @@ class Subscription final : public grpc::ServerWriteReactor<v1::Execution>,
   // SessionSink. Further replay is the client's to get, and a lost execution shows at its next call.
   void Dispatched(Dispatch dispatch) override;
   void Fatal(Error error) override;
+  std::size_t WaitingBytes() override { return outbox_.waiting_bytes(); }
   void Flush() override;
   void Acknowledged(std::uint64_t) override {}
   void Refused(std::uint64_t, Error) override {}

@@ -49,12 +49,15 @@ absl::StatusOr<std::vector<std::string>> FindClaimableIds(Connection& connection
 
 namespace {
 
+// Cancelled workflows come in pages, from the first one after (`since`, `after_id`) on.
+constexpr std::int64_t kCancelledPage = 1000;
+
 constexpr Query kProbe = {
     .name = "probe",
-    .args = "application_name text, executor_id text, since bigint",
+    .args = "application_name text, executor_id text, since bigint, after_id text, page bigint",
     .rows = "",
     .sql = R"(
-SELECT p.now_ms, p.claimable, p.expired, c.workflow_uuid
+SELECT p.now_ms, p.claimable, p.expired, c.workflow_uuid, c.completed_at
 FROM (SELECT {now_ms} AS now_ms,
     EXISTS (SELECT 1 FROM {schema}workflow_status AS s
       WHERE s.queue_name = '_dbos_internal_queue' AND s.status = 'ENQUEUED' AND s.status IN ('ENQUEUED', 'PENDING')
@@ -63,25 +66,34 @@ FROM (SELECT {now_ms} AS now_ms,
       WHERE s.status IN ('ENQUEUED', 'PENDING', 'DELAYED') AND s.workflow_deadline_epoch_ms IS NOT NULL
         AND s.workflow_deadline_epoch_ms <= {now_ms}
         AND (s.application_name = $1 OR s.application_name IS NULL)) AS expired) AS p
-LEFT JOIN (SELECT s.workflow_uuid FROM {schema}workflow_status AS s
-    WHERE s.completed_at >= $3 AND s.status = 'CANCELLED' AND s.executor_id = $2
-    ORDER BY s.completed_at LIMIT 1000) AS c ON TRUE)",
+LEFT JOIN (SELECT s.workflow_uuid, s.completed_at FROM {schema}workflow_status AS s
+    WHERE s.completed_at >= $3 AND (s.completed_at > $3 OR s.workflow_uuid > $4)
+      AND s.status = 'CANCELLED' AND s.executor_id = $2
+    ORDER BY s.completed_at, s.workflow_uuid LIMIT $5) AS c ON TRUE
+ORDER BY c.completed_at, c.workflow_uuid)",
 };
 
 }  // namespace
 
 absl::StatusOr<Due> ProbeDue(Connection& connection, const Identity& identity, const ProbeRequest& request) {
-  const Statement statement(kProbe, {std::string_view(identity.application_name),
-                                     std::string_view(identity.executor_id), request.cancelled_since_ms});
-  ASSIGN_OR_RETURN(const Result rows, connection.Execute(statement));
   Due due;
-  due.now_ms = rows[0].Int(0);
-  due.claimable = rows[0].Bool(1);
-  due.expired = rows[0].Bool(2);
-  for (std::size_t n = 0; n < rows.size(); ++n) {
-    if (!rows[n].IsNull(3)) due.cancelled.push_back(rows[n].Text(3));
+  std::int64_t since_ms = request.cancelled_since_ms;
+  std::string after_id;
+  while (true) {
+    const Statement statement(
+        kProbe, {std::string_view(identity.application_name), std::string_view(identity.executor_id), since_ms,
+                 std::string_view(after_id), kCancelledPage});
+    ASSIGN_OR_RETURN(const Result rows, connection.Execute(statement));
+    due.now_ms = rows[0].Int(0);
+    due.claimable = rows[0].Bool(1);
+    due.expired = rows[0].Bool(2);
+    for (std::size_t n = 0; n < rows.size(); ++n) {
+      if (!rows[n].IsNull(3)) due.cancelled.push_back(rows[n].Text(3));
+    }
+    if (rows.size() < static_cast<std::size_t>(kCancelledPage)) return due;
+    after_id = rows[rows.size() - 1].Text(3);
+    since_ms = rows[rows.size() - 1].Int(4);
   }
-  return due;
 }
 
 std::span<const Query* const> DueQueries() {

@@ -1,5 +1,8 @@
 #include "sidecar/store/replay_store.h"
 
+#include <algorithm>
+#include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -10,12 +13,29 @@
 namespace dbos::sidecar {
 namespace {
 
+constexpr std::int64_t kReadBytes = 16 << 20;
+
+constexpr Query kReplaySizes = {
+    .name = "replay_sizes",
+    .args = "",
+    .rows = "workflow_id text, after_step_id int4",
+    .sql = R"(
+SELECT i.workflow_id, MAX(CASE WHEN i.after_step_id < 0 THEN {octet_length}(COALESCE(p.inputs, s.inputs)) END),
+  CAST(SUM(64 + COALESCE({octet_length}(o.output), 0) + COALESCE({octet_length}(o.error), 0)) AS bigint),
+  MAX(64 + COALESCE({octet_length}(o.output), 0) + COALESCE({octet_length}(o.error), 0))
+FROM {rows} JOIN {schema}workflow_status AS s ON s.workflow_uuid = i.workflow_id
+LEFT JOIN {schema}workflow_input AS p ON p.workflow_uuid = s.workflow_uuid
+LEFT JOIN {schema}operation_outputs AS o ON o.workflow_uuid = s.workflow_uuid AND o.function_id > i.after_step_id
+GROUP BY i.workflow_id, i.after_step_id)",
+};
+
+// A row for each workflow that is still there.
 constexpr Query kReadInputs = {
     .name = "read_inputs",
     .args = "",
-    .rows = "workflow_id text",
+    .rows = "workflow_id text, after_step_id int4",
     .sql = R"(
-SELECT s.workflow_uuid, COALESCE(p.inputs, s.inputs), s.serialization
+SELECT s.workflow_uuid, CASE WHEN i.after_step_id < 0 THEN COALESCE(p.inputs, s.inputs) END, s.serialization
 FROM {rows} JOIN {schema}workflow_status AS s ON s.workflow_uuid = i.workflow_id
 LEFT JOIN {schema}workflow_input AS p ON p.workflow_uuid = s.workflow_uuid)",
 };
@@ -38,20 +58,28 @@ constexpr Query kReplaySteps = {
         " WHERE bytes_before < $1 ORDER BY workflow_uuid, function_id",
 };
 
-Statement StepsOf(const std::vector<ReplayRequest>& requests, std::int64_t max_bytes_each) {
-  Statement statement(kReplaySteps, {max_bytes_each});
+using Requests = std::span<const ReplayRequest>;
+
+Statement For(Requests requests, Statement statement) {
   for (const ReplayRequest& request : requests) {
     statement.AddRow({std::string_view(request.workflow_id), std::int64_t{request.after_step_id}});
   }
   return statement;
 }
 
-Statement InputsOf(const std::vector<ReplayRequest>& requests) {
-  Statement statement(kReadInputs);
-  for (const ReplayRequest& request : requests) {
-    if (request.after_step_id < 0) statement.AddRow({std::string_view(request.workflow_id)});
+// The requests, from the first on, that one read can hold.
+absl::StatusOr<Requests> Fitting(Connection& connection, Requests requests, std::int64_t max_bytes_each) {
+  if (requests.size() < 2) return requests;
+  ASSIGN_OR_RETURN(const Result rows, connection.Execute(For(requests, Statement(kReplaySizes))));
+  std::unordered_map<std::string_view, std::int64_t> sizes;
+  for (std::size_t n = 0; n < rows.size(); ++n) {
+    const std::int64_t largest_step = rows[n].Int(3);
+    sizes[rows[n].View(0)] = rows[n].Int(1) + std::min(rows[n].Int(2), max_bytes_each + largest_step);
   }
-  return statement;
+  std::int64_t bytes = sizes[requests[0].workflow_id];
+  std::size_t count = 1;
+  while (count < requests.size() && (bytes += sizes[requests[count].workflow_id]) <= kReadBytes) ++count;
+  return requests.first(count);
 }
 
 using ReplaysById = std::unordered_map<std::string_view, Replay*>;
@@ -66,32 +94,36 @@ void TakeSteps(const Result& rows, const ReplaysById& replays) {
 
 void TakeInputs(const Result& rows, const ReplaysById& replays) {
   for (std::size_t n = 0; n < rows.size(); ++n) {
-    if (!rows[n].IsNull(1)) replays.at(rows[n].View(0))->input = Payload{rows[n].Text(1), rows[n].Text(2)};
+    Replay& replay = *replays.at(rows[n].View(0));
+    replay.deleted = false;
+    if (!rows[n].IsNull(1)) replay.input = Payload{rows[n].Text(1), rows[n].Text(2)};
   }
 }
 
 }  // namespace
 
-absl::StatusOr<std::vector<Replay>> LoadReplays(Connection& connection, const std::vector<ReplayRequest>& requests,
+absl::StatusOr<std::vector<Replay>> LoadReplays(Connection& connection, const std::vector<ReplayRequest>& wanted,
                                                 std::int64_t max_bytes_each) {
+  ASSIGN_OR_RETURN(const Requests requests, Fitting(connection, wanted, max_bytes_each));
   std::vector<Replay> replays(requests.size());
   ReplaysById by_id;
   for (std::size_t n = 0; n < requests.size(); ++n) {
     replays[n].workflow_id = requests[n].workflow_id;
-    replays[n].complete = true;
+    replays[n].complete = replays[n].deleted = true;
     by_id[replays[n].workflow_id] = &replays[n];
   }
   if (requests.empty()) return replays;
-  std::vector<Statement> statements = {StepsOf(requests, max_bytes_each)};
-  if (Statement inputs = InputsOf(requests); inputs.row_count() > 0) statements.push_back(std::move(inputs));
+  // The inputs last: a workflow that is there then had its steps before.
+  const std::vector<Statement> statements = {For(requests, Statement(kReplaySteps, {max_bytes_each})),
+                                             For(requests, Statement(kReadInputs))};
   ASSIGN_OR_RETURN(const std::vector<Result> results, connection.RunBatch(statements));
   TakeSteps(results[0], by_id);
-  if (results.size() > 1) TakeInputs(results[1], by_id);
+  TakeInputs(results[1], by_id);
   return replays;
 }
 
 std::span<const Query* const> ReplayQueries() {
-  static constexpr const Query* kQueries[] = {&kReadInputs, &kReplaySteps};
+  static constexpr const Query* kQueries[] = {&kReplaySizes, &kReadInputs, &kReplaySteps};
   return kQueries;
 }
 

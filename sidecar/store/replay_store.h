@@ -11,7 +11,7 @@
 
 namespace dbos::sidecar {
 
-// One round trip. Answers in the order of the requests.
+// Two round trips, one for a single request.
 absl::StatusOr<std::vector<Replay>> LoadReplays(Connection& connection, const std::vector<ReplayRequest>& requests,
                                                 std::int64_t max_bytes_each);
 

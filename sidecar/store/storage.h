@@ -69,6 +69,7 @@ struct Replay {
   std::optional<Payload> input;
   std::vector<StepRecord> steps;
   bool complete = false;  // false: more steps follow after the last one here
+  bool deleted = false;   // there is no such workflow
 };
 
 // The per-second question "is anything due?", answered by one statement.
@@ -79,7 +80,7 @@ struct ProbeRequest {
 struct Due {
   bool claimable = false;              // something ENQUEUED on the internal queue that this application may own
   bool expired = false;                // an active workflow of this application is past its deadline
-  std::vector<std::string> cancelled;  // workflows of this executor cancelled since then, at most 1000
+  std::vector<std::string> cancelled;  // workflows of this executor cancelled since then
   std::int64_t now_ms = 0;             // database clock
 };
 
@@ -103,7 +104,8 @@ class Storage {
   virtual absl::StatusOr<Due> Probe(const ProbeRequest& request) = 0;
 
   // Inputs and recorded steps of many workflows, each cut at about `max_bytes_each` of step payload. The input is read
-  // only for pages that start at the beginning.
+  // only for pages that start at the beginning. Answers in the order of the requests: as many as hold 16 MiB together
+  // and at least one; the others are to be asked for again.
   virtual absl::StatusOr<std::vector<Replay>> LoadReplay(const std::vector<ReplayRequest>& requests,
                                                          std::int64_t max_bytes_each) = 0;
 

@@ -113,6 +113,25 @@ TEST(ClaimsTest, AFullProcessDoesNotMakeTheSidecarAskForAnotherWithoutEnd) {
   EXPECT_EQ(full->dispatched.size(), 2U);
 }
 
+TEST(ClaimsTest, NothingIsClaimedForAProcessWithoutRoomOnTheCreditOfOneThatDoesNotRunIt) {
+  Harness h;
+  auto stub = std::make_shared<RecordingSink>();
+  for (std::uint64_t i = 0; i < 20; ++i) h.Start(kNoSession, stub, i, "order-" + std::to_string(i));
+  h.Settle();
+  auto small = std::make_shared<RecordingSink>();
+  auto other = std::make_shared<RecordingSink>();
+  h.OpenUnsettled(1, small, 2, {}, {"checkout"});
+  h.OpenUnsettled(2, other, 100, {}, {"ship"});
+  h.Settle();
+  for (std::size_t done = 0; done < small->dispatched.size(); ++done) {
+    EXPECT_LE(small->dispatched.size() - done, 2U);
+    h.Complete(1, small, 100 + done, small->dispatched[done].execution);
+    h.Settle();
+  }
+  EXPECT_EQ(small->dispatched.size(), 20U);
+  EXPECT_EQ(h.storage.handed_back, 0);
+}
+
 TEST(ClaimsTest, OnlyTheLatestVersionTakesRowsWithoutAVersion) {
   Harness h;
   auto caller = std::make_shared<RecordingSink>();

@@ -33,6 +33,7 @@ class RecordingSink : public SessionSink {
   int pings = 0;
   int drains = 0;
   Error fatal;
+  std::size_t waiting_bytes = 0;
 
   void Acknowledged(std::uint64_t seq) override {
     acknowledged.push_back(seq);
@@ -51,6 +52,7 @@ class RecordingSink : public SessionSink {
     ++answers[seq];
   }
   void Flush() override {}
+  std::size_t WaitingBytes() override { return waiting_bytes; }
   void Welcome(std::vector<Reattached> verdicts) override {
     reattached = std::move(verdicts);
     ++welcomes;
@@ -87,11 +89,12 @@ class Harness {
   }
 
   void OpenUnsettled(SessionId id, const std::shared_ptr<RecordingSink>& sink, std::uint32_t credit = 10,
-                     std::vector<ExecutionRef> resume = {}) {
+                     std::vector<ExecutionRef> resume = {},
+                     const std::vector<std::string>& names = {"checkout", "ship"}) {
     HelloRequest hello;
     hello.application_version = "v1";
     hello.incarnation = "process-" + std::to_string(id % 100);
-    hello.workflows = {{"checkout", max_recovery_attempts}, {"ship", max_recovery_attempts}};
+    for (const std::string& name : names) hello.workflows.push_back({name, max_recovery_attempts});
     hello.credit = credit;
     hello.resume = std::move(resume);
     engine->OpenSession(id, sink, std::move(hello));

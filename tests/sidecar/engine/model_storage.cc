@@ -125,6 +125,7 @@ void ModelStorage::Claim(ClaimOp& op) {
 void ModelStorage::HandBack(HandBackOp& op) {
   op.handed_back = Fence(op.execution).ok();
   if (!op.handed_back) return;
+  ++handed_back;
   WorkflowRecord& row = rows.at(op.execution.workflow_id).row;
   row.status = WorkflowStatus::kEnqueued;
   row.owner_token.clear();
@@ -207,9 +208,14 @@ absl::StatusOr<Due> ModelStorage::Probe(const ProbeRequest&) {
 absl::StatusOr<std::vector<Replay>> ModelStorage::LoadReplay(const std::vector<ReplayRequest>& requests, std::int64_t) {
   std::vector<Replay> replays;
   for (const ReplayRequest& request : requests) {
+    if (static_cast<std::int64_t>(replays.size()) == replay_read_max) break;
     auto found = rows.find(request.workflow_id);
-    if (found == rows.end()) continue;
-    Replay replay{request.workflow_id, found->second.input, {}, true};
+    if (found == rows.end()) {
+      replays.push_back(
+          {.workflow_id = request.workflow_id, .input = {}, .steps = {}, .complete = true, .deleted = true});
+      continue;
+    }
+    Replay replay{request.workflow_id, found->second.input, {}, true, false};
     for (auto step = found->second.steps.upper_bound(request.after_step_id); step != found->second.steps.end();
          ++step) {
       if (static_cast<std::int64_t>(replay.steps.size()) == replay_page_steps) {

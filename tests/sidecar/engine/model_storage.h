@@ -24,12 +24,14 @@ class ModelStorage : public Storage {
  public:
   std::map<std::string, ModelRow> rows;
   std::map<std::string, int> completions;  // how often each workflow became terminal: more than once is a breach
+  int handed_back = 0;
   std::string executor_id = "executor";
   std::string latest_version;
   std::vector<std::string> expired_ids;
   std::vector<std::string> cancelled_ids;
   std::int64_t replay_page_steps = 1000;
-  std::string poisoned;  // starts of this id are refused for themselves
+  std::int64_t replay_read_max = 1000;  // workflows that one read holds
+  std::string poisoned;                 // starts of this id are refused for themselves
 
   using Storage::Commit;
   absl::Status Commit(Batch& batch, const std::function<void()>& meanwhile) override;

@@ -76,11 +76,12 @@ std::shared_ptr<grpc::Channel> DoorFixture::Connect() {
   return grpc::CreateCustomInsecureChannelFromFd("sidecar", ends[1], arguments);
 }
 
-void DoorFixture::StartWorkflow(const std::string& id) {
+void DoorFixture::StartWorkflow(const std::string& id, const std::string& input) {
   grpc::ClientContext context;
   v1::StartWorkflowRequest request;
   request.set_workflow_id(id);
   request.set_name("checkout");
+  if (!input.empty()) request.mutable_input()->set_data(input);
   v1::StartWorkflowResponse response;
   const grpc::Status status = workflows_->StartWorkflow(&context, request, &response);
   ASSERT_TRUE(status.ok()) << status.error_message();

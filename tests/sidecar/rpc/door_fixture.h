@@ -56,7 +56,7 @@ class DoorFixture : public testing::Test {
   std::unique_ptr<v1::AdminService::Stub> admin_;
 
   // Starts a workflow of this id and the name "checkout"; dies if that is refused.
-  void StartWorkflow(const std::string& id);
+  void StartWorkflow(const std::string& id, const std::string& input = "");
 };
 
 // The client's end of one session. Every read is bounded by the call's deadline.

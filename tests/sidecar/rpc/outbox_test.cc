@@ -37,6 +37,15 @@ TEST(OutboxTest, SplitsMessagesAtTheirLimit) {
   EXPECT_EQ(outbox.writing()->frames_size(), 1);
 }
 
+TEST(OutboxTest, TellsOnceWhenItHasDrained) {
+  EventOutbox outbox({});
+  for (std::uint64_t i = 0; i < 4; ++i) AddPing(outbox, i, kStreamBytesAhead / 3);
+  std::vector<bool> drained;
+  while (outbox.Next() == StreamAction::kWrite) drained.push_back(outbox.Written());
+  EXPECT_EQ(drained, (std::vector<bool>{true, false, false, false}));
+  EXPECT_EQ(outbox.waiting_bytes(), 0U);
+}
+
 TEST(OutboxTest, FinishesOnceAndAfterEverythingIsWritten) {
   EventOutbox outbox({});
   AddPing(outbox, 1);

@@ -3,6 +3,7 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
+#include "sidecar/rpc/outbox.h"
 #include "sidecar/rpc/validate.h"
 #include "tests/sidecar/rpc/door_fixture.h"
 
@@ -167,6 +168,46 @@ TEST_F(SessionTest, AFloodIsRefusedBeyondTheLimitAndTheRestIsAnswered) {
   EXPECT_TRUE(client.Next(Frame::kStarted).started().response().created()) << "the flood has drained";
 }
 
+TEST_F(SessionTest, NothingGoesPastWhatTheDoorHadNoRoomFor) {
+  SessionClient client(channel_);
+  client.Greet();
+  v1::SessionRequest flood;
+  std::vector<v1::ExecutionRef> executions;
+  for (std::uint64_t seq = 1; seq <= 2; ++seq) {
+    client.Send(StartFrame(seq, "w" + std::to_string(seq)));
+    executions.push_back(client.Next(Frame::kDispatch).dispatch().execution());
+  }
+  v1::ExecutionRef stranger;
+  stranger.set_workflow_id("nobody");
+  stranger.set_owner_token("token");
+  std::uint64_t seq = 2;
+  for (std::uint32_t n = 0; n < kInflightOperationsMax; ++n) {
+    *flood.add_frames() = SessionClient::StepFrame(++seq, stranger, static_cast<int>(n));
+  }
+  const auto child = [&](std::uint64_t name) {
+    v1::ClientFrame frame = StartFrame(name, "child");
+    v1::ParentStep* parent = frame.mutable_start()->mutable_start()->mutable_parent();
+    parent->set_workflow_id(executions[1].workflow_id());
+    parent->set_owner_token(executions[1].owner_token());
+    return frame;
+  };
+  *flood.add_frames() = SessionClient::StepFrame(++seq, executions[0], 0);
+  *flood.add_frames() = child(++seq);
+  client.Send(flood);
+  for (std::uint32_t n = 0; n < kInflightOperationsMax + 2; ++n) client.Next(Frame::kRefused);
+  for (const v1::ExecutionRef& execution : executions) {
+    client.Send(SessionClient::StepFrame(++seq, execution, 1));
+    const v1::Refused refused = client.Next(Frame::kRefused).refused();
+    EXPECT_EQ(refused.seq(), seq);
+    EXPECT_EQ(refused.error().retry(), v1::RETRY_CLASS_SAME_REQUEST);
+  }
+  client.Send(SessionClient::StepFrame(++seq, executions[0], 0));
+  client.Send(child(++seq));
+  EXPECT_TRUE(client.Next(Frame::kStarted).started().response().created());
+  client.Send(SessionClient::StepFrame(++seq, executions[1], 1));
+  EXPECT_EQ(client.Next(Frame::kAcknowledged).acknowledged().ranges(0).last(), seq);
+}
+
 TEST_F(SessionTest, LargeValuesPassThroughBackpressureUnharmed) {
   SessionClient client(channel_);
   client.Greet();
@@ -182,6 +223,19 @@ TEST_F(SessionTest, LargeValuesPassThroughBackpressureUnharmed) {
     const Frame frame = client.Next(Frame::kAcknowledged);
     ASSERT_EQ(frame.frame_case(), Frame::kAcknowledged);
     for (const auto& range : frame.acknowledged().ranges()) acknowledged += range.last() - range.first() + 1;
+  }
+}
+
+// Together they are more than may wait on a stream.
+TEST_F(SessionTest, ManyLargeInputsAreHandedOutAsTheStreamTakesThem) {
+  constexpr std::size_t kWorkflows = kOutboxBytesMax / kPayloadBytesMax + 3;
+  const std::string large =
+      R"({"positionalArgs":[")" + std::string(kPayloadBytesMax - 64, 'x') + R"("],"namedArgs":{}})";
+  for (std::size_t i = 0; i < kWorkflows; ++i) StartWorkflow("w" + std::to_string(i), large);
+  SessionClient client(channel_);
+  client.Greet(100);
+  for (std::size_t i = 0; i < kWorkflows; ++i) {
+    ASSERT_EQ(client.Next(Frame::kDispatch).dispatch().input().data().size(), large.size()) << i;
   }
 }
 

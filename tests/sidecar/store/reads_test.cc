@@ -1,3 +1,5 @@
+#include <set>
+
 #include "tests/sidecar/store/store_fixture.h"
 
 namespace dbos::sidecar {
@@ -73,6 +75,20 @@ TEST_P(ReadsTest, ProbeTellsWhatIsDue) {
   EXPECT_THAT(reader_->Probe({later->now_ms + 100'000})->cancelled, IsEmpty());
 }
 
+TEST_P(ReadsTest, ProbeTellsOfEveryCancelledWorkflowHoweverManyAreCancelledAtOnce) {
+  constexpr int kCount = 2100;
+  Batch batch;
+  for (int n = 0; n < kCount; ++n) batch.starts.push_back(Start("w" + std::to_string(n), "token-1"));
+  Commit(batch);
+  // In bursts of one millisecond each, of which one is longer than a page.
+  database_->Run("UPDATE " + database_->Table("workflow_status") +
+                 " SET status = 'CANCELLED', completed_at = CASE WHEN workflow_uuid < 'w4' THEN 5000 ELSE 6000 END");
+  const absl::StatusOr<Due> due = reader_->Probe({5000});
+  ASSERT_TRUE(due.ok()) << due.status();
+  EXPECT_EQ(due->cancelled.size(), kCount);
+  EXPECT_EQ(std::set<std::string>(due->cancelled.begin(), due->cancelled.end()).size(), kCount);
+}
+
 TEST_P(ReadsTest, ReplayHasTheInputAndAllStepsInOrder) {
   const ExecutionRef execution = Begin("a");
   Begin("b");
@@ -90,7 +106,28 @@ TEST_P(ReadsTest, ReplayHasTheInputAndAllStepsInOrder) {
   EXPECT_EQ(a.steps[1].completed_at_ms, 2001);
   EXPECT_THAT((*replays)[1].steps, IsEmpty());
   EXPECT_TRUE((*replays)[1].complete);
+  EXPECT_FALSE(a.deleted || (*replays)[1].deleted);
   EXPECT_FALSE((*replays)[2].input.has_value());
+  EXPECT_TRUE((*replays)[2].deleted);
+  EXPECT_FALSE((*reader_->LoadReplay({{"a", 0}}, 1000))[0].deleted);
+  EXPECT_TRUE((*reader_->LoadReplay({{"nobody", 0}}, 1000))[0].deleted);
+}
+
+TEST_P(ReadsTest, ReplaysThatAreTooMuchTogetherAreLeftForTheNextRead) {
+  const std::string large(4 << 20, 'x');
+  const ExecutionRef execution = Begin("a");
+  for (const std::int32_t n : {0, 1}) CommitOne(&Batch::steps, Step(execution, n, "s", large));
+  for (const char* id : {"b", "c", "d", "e"}) {
+    StartOp op = Start(id, "token-1");
+    op.input.data = large;
+    CommitOne(&Batch::starts, op);
+  }
+  const auto replays = reader_->LoadReplay({{"b", -1}, {"c", -1}, {"a", -1}, {"d", -1}, {"e", -1}}, 1000);
+  ASSERT_TRUE(replays.ok()) << replays.status();
+  ASSERT_EQ(replays->size(), 3);
+  EXPECT_EQ((*replays)[2].steps.size(), 1);
+  EXPECT_FALSE((*replays)[2].complete);
+  EXPECT_EQ(reader_->LoadReplay({{"d", -1}, {"a", 0}, {"b", 0}, {"c", 0}, {"e", -1}}, 1000)->size(), 5);
 }
 
 TEST_P(ReadsTest, LongReplaysComeInPages) {
