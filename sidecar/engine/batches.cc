@@ -20,6 +20,7 @@ class Composer {
     AddExecutions();
     AddStarts();
     AddRecovery();
+    origins_.taken = state_.now;
     if (!batch_.empty()) state_.in_flight.push_back(std::move(origins_));
     return std::move(batch_);
   }

@@ -144,6 +144,7 @@ class Engine::State {
   std::vector<ReadRequest> reads;
   std::int64_t probed_ms = 0;
   bool probing = false;
+  absl::Time probe_asked;
 
   // ---- waiters
   std::unordered_map<std::string, std::vector<Waiter>> waiters;
@@ -155,6 +156,8 @@ class Engine::State {
 
   // ---- database
   bool database_available() const { return !commits_fail && !reads_fail; }
+  // What has had no answer for longer than `database_patience`, as a sentence; empty if there is nothing.
+  std::string Silence() const;
   bool commits_fail = false, reads_fail = false;  // a full or read-only database can still be read
   std::string database_error;
   std::vector<std::shared_ptr<ReplySink>> dirty;

@@ -130,11 +130,18 @@ TEST_F(DatabaseTest, NothingIsAcknowledgedWhileTheServerStandsStill) {
   Pause(absl::Seconds(2));
   EXPECT_EQ(world_.Ledger(), before) << "a body began whose predecessor cannot be recorded yet";
   EXPECT_FALSE(callers_->ended());
+  EXPECT_TRUE(Becomes("dbos.v1", Serving::kNo)) << world_.Logs();
+  EXPECT_EQ(AskHealth(world_.address(), ""), Serving::kYes);
+  EXPECT_TRUE(world_.SidecarsWrote("a commit has had no answer for more than 5s: look whether the server hangs"));
   proxy.Resume();
+  EXPECT_TRUE(Becomes("dbos.v1", Serving::kYes)) << world_.Logs();
   callers_->Finish();
   callers_->CheckRecords();
   ExpectEachBodyRanOnce(world_);
   EXPECT_EQ(world_.restarts(), 0) << world_.Logs();
+  EXPECT_TRUE(world_.SidecarsWrote("the database is back")) << world_.Logs();
+  const std::string logs = world_.Logs();
+  EXPECT_EQ(logs.find("work waits"), logs.rfind("work waits")) << "said twice\n" << logs;
 }
 
 }  // namespace
