@@ -56,6 +56,7 @@ class Engine::State {
   void CompletionCommitted(const StepOrigin& origin, CompletionOp op);
   // After a refusal.
   void BreakOff(const ExecutionRef& ref, const Error& why);
+  void End(const ExecutionRef& ref);
   // The queue is refused too and this execution, not a newer one of the workflow, is gone from here.
   void Evict(const ExecutionRef& ref, const Error& why);
   void Forget(const std::string& workflow_id);
