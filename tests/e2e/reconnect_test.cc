@@ -74,7 +74,7 @@ TEST_P(SleepTest, ASidecarThatOversleepsGivesNothingAway) {
   world.StartSidecar("before:step:2:stop", {"--ping-timeout", "1"});
   world.StartApp();
   world.StartApp();
-  Callers callers(world, kWorkflows);
+  Callers callers(world, 1);
   ASSERT_TRUE(world.sidecar().WaitStopped(kPatience)) << world.Logs();
   Pause(absl::Milliseconds(2500));  // also longer than the apps wait for a word before they connect again
   world.sidecar().Continue();
