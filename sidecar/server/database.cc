@@ -125,7 +125,7 @@ absl::Status RequireDatabase(const Config& config) {
 }
 
 absl::StatusOr<StorageFactory> OpenSystemStorage(const Config& config, const std::string& executor_id) {
-  return OpenStorage({config.system_database_url, config.schema, executor_id, config.name});
+  return OpenStorage({config.system_database_url, config.schema, executor_id, config.name, config.legacy_payloads});
 }
 
 }  // namespace dbos::sidecar

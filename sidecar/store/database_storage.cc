@@ -73,6 +73,7 @@ absl::Status DatabaseStorage::CommitView(const BatchView& view, const std::funct
   PlanStarts(view, identity_, plan, facts);
   PlanSteps(view, identity_, plan, facts);
   PlanCompletions(view, plan, facts);
+  if (legacy_payloads_ == LegacyPayloads::kOn) PlanLegacyPayloads(view, plan);
   PlanTakeOvers(view, plan);
   PlanHandBacks(view, plan, facts);
   PlanClaims(view, identity_, plan);

@@ -12,14 +12,15 @@
 #include "sidecar/db/connection.h"
 #include "sidecar/store/batch_plan.h"
 #include "sidecar/store/batch_view.h"
+#include "sidecar/store/legacy_payloads.h"
 #include "sidecar/store/storage.h"
 
 namespace dbos::sidecar {
 
 class DatabaseStorage : public Storage {
  public:
-  DatabaseStorage(std::unique_ptr<Connection> connection, Identity identity)
-      : connection_(std::move(connection)), identity_(std::move(identity)) {}
+  DatabaseStorage(std::unique_ptr<Connection> connection, Identity identity, LegacyPayloads legacy_payloads)
+      : connection_(std::move(connection)), identity_(std::move(identity)), legacy_payloads_(legacy_payloads) {}
 
   using Storage::Commit;
   absl::Status Commit(Batch& batch, const std::function<void()>& meanwhile) override;
@@ -38,6 +39,7 @@ class DatabaseStorage : public Storage {
 
   const std::unique_ptr<Connection> connection_;
   const Identity identity_;
+  const LegacyPayloads legacy_payloads_;
 };
 
 }  // namespace dbos::sidecar
