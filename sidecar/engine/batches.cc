@@ -20,6 +20,7 @@ class Composer {
     AddExecutions();
     AddStarts();
     AddRecovery();
+    origins_.taken = state_.now;
     if (!batch_.empty()) state_.in_flight.push_back(std::move(origins_));
     return std::move(batch_);
   }
@@ -93,6 +94,7 @@ void Composer::AddStep(Execution& execution, Operation operation) {
   StepOp op;
   op.execution = execution.ref;
   op.step = std::move(std::get<StepRecord>(operation.body));
+  op.outcome_follows = execution.queue.back().is_completion();
   batch_.steps.push_back(std::move(op));
 }
 

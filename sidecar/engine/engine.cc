@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <utility>
 
 #include "sidecar/base/status.h"
 #include "sidecar/engine/state.h"
@@ -41,8 +42,10 @@ void Engine::Tick(absl::Time now, std::int64_t wall_ms) {
   state.AdvanceDrain();
   if (now >= state.next_probe) {
     state.next_probe = now + state.options.probe_interval;
-    if (!state.probing) state.reads.push_back(ProbeRead{{state.probed_ms}});
-    state.probing = true;
+    if (!std::exchange(state.probing, true)) {
+      state.reads.push_back(ProbeRead{{state.probed_ms}});
+      state.probe_asked = now;
+    }
     state.FlushStreams();
     state.PollWaiters();
     std::move(state.failed_replays.begin(), state.failed_replays.end(), std::back_inserter(state.reads));
@@ -106,9 +109,22 @@ std::vector<std::shared_ptr<ReplySink>> Engine::TakeDirtySinks() {
   return std::exchange(dirty, {});
 }
 
+std::string Engine::State::Silence() const {
+  const absl::Time patient_since = now - options.database_patience;
+  const bool commit = !in_flight.empty() && in_flight.front().taken < patient_since;
+  const bool probe = probing && probe_asked < patient_since;
+  if (!commit && !probe) return "";
+  return std::string(commit ? "a commit" : "a probe") + " has had no answer for more than " +
+         absl::FormatDuration(options.database_patience) +
+         ": look whether the server hangs, who holds locks there, and whether the network between is up";
+}
+
 EngineStatus Engine::status() const {
-  return {state_->database_available(), state_->database_error, state_->draining, state_->sessions.size(),
-          state_->executions.size() - state_->untracked};
+  const std::string silence = state_->Silence();
+  const bool available = state_->database_available() && silence.empty();
+  // An error says more than silence.
+  return {available, state_->database_available() && !available ? silence : state_->database_error, state_->draining,
+          state_->sessions.size(), state_->executions.size() - state_->untracked};
 }
 
 }  // namespace dbos::sidecar

@@ -37,6 +37,8 @@ struct EngineOptions {
   absl::Duration ping_interval = absl::Milliseconds(400);
   absl::Duration ping_timeout = absl::Seconds(10);
   absl::Duration probe_interval = absl::Seconds(1);
+  // After how long without an answer to a commit or a probe the database counts as not available.
+  absl::Duration database_patience = absl::Seconds(5);
   // How long a process whose connection was lost, but which still lives, may take to come back.
   absl::Duration reattach_grace = absl::Seconds(3);
   // Processes that were attached when the previous sidecar of this state directory ended and still live. Their
@@ -72,7 +74,7 @@ enum class CloseCause { kProcessGone, kConnectionLost };
 
 struct EngineStatus {
   bool database_available = false;
-  std::string database_error;  // the last one
+  std::string database_error;  // the last one, or that it does not answer
   bool draining = false;
   std::size_t sessions = 0;
   std::size_t executions = 0;

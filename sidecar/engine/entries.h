@@ -132,6 +132,7 @@ struct ReleaseOrigin {
   std::optional<Caller> caller;
 };
 struct InFlight {
+  absl::Time taken;
   std::vector<StepOrigin> steps;
   std::vector<StepOrigin> completions;
   std::vector<PendingStart> starts;  // request.input has been moved into the op

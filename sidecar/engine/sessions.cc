@@ -224,6 +224,8 @@ void Engine::State::ForgiveStall(absl::Duration gap) {
     for (auto& [id, session] : sessions) session.last_heard += gap;
   }
   if (gap <= 2 * options.probe_interval) return;
+  probe_asked += gap;
+  for (InFlight& batch : in_flight) batch.taken += gap;
   recover_at += gap;
   next_detached += gap;
   for (auto& [id, execution] : executions) execution.detached_until += gap;

@@ -58,6 +58,7 @@ class Engine::State {
   void CompletionCommitted(const StepOrigin& origin, CompletionOp op);
   // After a refusal.
   void BreakOff(const ExecutionRef& ref, const Error& why);
+  void End(const ExecutionRef& ref);
   // The queue is refused too and this execution, not a newer one of the workflow, is gone from here.
   void Evict(const ExecutionRef& ref, const Error& why);
   void Forget(const std::string& workflow_id);
@@ -147,6 +148,7 @@ class Engine::State {
   std::vector<ReadRequest> reads;
   std::int64_t probed_ms = 0;
   bool probing = false;
+  absl::Time probe_asked;
 
   // ---- waiters
   std::unordered_map<std::string, std::vector<Waiter>> waiters;
@@ -158,6 +160,8 @@ class Engine::State {
 
   // ---- database
   bool database_available() const { return !commits_fail && !reads_fail; }
+  // What has had no answer for longer than `database_patience`, as a sentence; empty if there is nothing.
+  std::string Silence() const;
   bool commits_fail = false, reads_fail = false;  // a full or read-only database can still be read
   std::string database_error;
   std::vector<std::shared_ptr<ReplySink>> dirty;

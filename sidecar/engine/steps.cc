@@ -135,7 +135,7 @@ void Engine::State::CompletionCommitted(const StepOrigin& origin, CompletionOp o
     origin.caller.sink->Acknowledged(origin.caller.seq);
     Touch(origin.caller.sink);
     Wake(workflow_id, op.status, &op.outcome);
-    Evict(op.execution, {Reason::kWorkflowTerminal, "the workflow has ended"});
+    End(op.execution);
     return;
   }
   // Its step was there already under another time stamp: the condition on the stamp failed, the step did not. If the
@@ -170,6 +170,18 @@ void Engine::State::BreakOff(const ExecutionRef& ref, const Error& why) {
     return true;
   });
   if (execution.queue.empty()) execution.ready = false;
+}
+
+// What is still queued, its caller has sent again without waiting for the answer: the database knows it by its bytes.
+void Engine::State::End(const ExecutionRef& ref) {
+  auto found = executions.find(ref.workflow_id);
+  if (found == executions.end() || found->second.ref.owner_token != ref.owner_token) return;
+  Execution& execution = found->second;
+  if (execution.queue.empty()) return Evict(ref, {Reason::kWorkflowTerminal, "the workflow has ended"});
+  ReleaseCredit(execution);
+  if (execution.phase != Execution::Phase::kUntracked) ++untracked;
+  execution.phase = Execution::Phase::kUntracked;
+  execution.lost.reset();
 }
 
 void Engine::State::Evict(const ExecutionRef& ref, const Error& why) {

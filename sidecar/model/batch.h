@@ -57,9 +57,11 @@ struct StartOp {
 struct StepOp {
   ExecutionRef execution;
   StepRecord step;
+  bool outcome_follows = false;  // asked together with the execution's completion: after it, no body runs any more
 
   // Verdict: kNone (durable, now or by our earlier try: the stored record has the same name, completion time and bytes,
-  // whatever became of the workflow since), kFenced, kWorkflowCancelled, kWorkflowTerminal,
+  // whatever became of the workflow since; the same name and bytes do where the workflow has ended and the outcome
+  // follows), kFenced, kWorkflowCancelled, kWorkflowTerminal,
   // kWorkflowNotFound, kStepMismatch, kStepAlreadyRecorded, kDatabaseError.
   Error error;
 };

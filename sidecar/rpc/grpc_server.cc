@@ -1,7 +1,9 @@
 #include "sidecar/rpc/grpc_server.h"
 
 #include <chrono>
+#include <memory>
 #include <utility>
+#include <vector>
 
 #include <grpc/grpc.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
@@ -44,6 +46,17 @@ void SetArguments(grpc::ServerBuilder& builder) {
   builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 2);
 }
 
+// The reflection library adds itself to every server of a process that it is linked to. This takes it out again.
+class WithoutReflection : public grpc::ServerBuilderOption {
+ public:
+  void UpdateArguments(grpc::ChannelArguments* /*arguments*/) override {}
+  void UpdatePlugins(std::vector<std::unique_ptr<grpc::ServerBuilderPlugin>>* plugins) override {
+    std::erase_if(*plugins, [](const auto& plugin) {
+      return dynamic_cast<grpc::reflection::ProtoServerReflectionPlugin*>(plugin.get()) != nullptr;
+    });
+  }
+};
+
 }  // namespace
 
 std::unique_ptr<GrpcServer> GrpcServer::Start(EngineLoop& loop, SidecarInfo info, Attachments& attachments,
@@ -52,13 +65,11 @@ std::unique_ptr<GrpcServer> GrpcServer::Start(EngineLoop& loop, SidecarInfo info
   static const bool kept = (grpc_init(), true);
   (void)kept;
   grpc::EnableDefaultHealthCheckService(true);
-  // The plugin registry of gRPC is global to the process: initialising twice would register twice.
-  if (static bool initialised = false; reflection == Reflection::kOn && !std::exchange(initialised, true)) {
-    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
-  }
+  grpc::reflection::InitProtoReflectionServerBuilderPlugin();  // does nothing the second time
   auto services = std::make_unique<Services>(loop, std::move(info), attachments);
   grpc::ServerBuilder builder;
   SetArguments(builder);
+  if (reflection == Reflection::kOff) builder.SetOption(std::make_unique<WithoutReflection>());
   services->acceptor = builder.experimental().AddExternalConnectionAcceptor(
       grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD, grpc::InsecureServerCredentials());
   builder.RegisterService(&services->steps);

@@ -20,6 +20,7 @@
 #include "sidecar/base/logging.h"
 #include "sidecar/rpc/grpc_server.h"
 #include "sidecar/server/acceptor.h"
+#include "sidecar/store/legacy_payloads.h"
 
 namespace dbos::sidecar {
 
@@ -35,6 +36,7 @@ struct Config {
   LogFormat log_format = LogFormat::kText;
   LogLevel log_level = LogLevel::kInfo;
   Reflection reflection = Reflection::kOn;
+  LegacyPayloads legacy_payloads = LegacyPayloads::kOff;
   absl::Duration drain_timeout = absl::Seconds(10);
   absl::Duration ping_timeout = absl::Seconds(10);
   absl::Duration database_wait = absl::Seconds(60);  // how long to wait at start for a database that is not there

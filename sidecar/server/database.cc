@@ -2,12 +2,19 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstdint>
 #include <filesystem>
+#include <memory>
+#include <thread>
 #include <utility>
+
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "absl/strings/match.h"
 #include "absl/time/clock.h"
 
+#include "sidecar/base/check.h"
 #include "sidecar/base/status.h"
 #include "sidecar/db/migrator.h"
 #include "sidecar/db/open.h"
@@ -18,6 +25,7 @@ namespace {
 
 constexpr absl::Duration kFirstPause = absl::Milliseconds(250);
 constexpr absl::Duration kLongestPause = absl::Seconds(5);
+constexpr absl::Duration kGraceAtStop = absl::Milliseconds(500);
 constexpr absl::Duration kShortestConnectTimeout = absl::Seconds(2);  // libpq takes one second for two
 
 absl::Status Unreachable(const Config& config, const absl::Status& last) {
@@ -31,6 +39,35 @@ absl::StatusOr<int> MigrateDatabase(const Config& config, absl::Duration within)
   const absl::Duration each = std::clamp(within / 2, kShortestConnectTimeout, kConnectTimeout);
   ASSIGN_OR_RETURN(const Database database, OpenDatabase(config.system_database_url, config.schema, each));
   return Migrate(database);
+}
+
+// What the thread of one try and its waiter share.
+struct Try {
+  Try() = default;
+  ~Try() { close(ended); }
+  Try(const Try&) = delete;
+  Try& operator=(const Try&) = delete;
+
+  const int ended = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);  // has a number to read once `version` is there
+  absl::StatusOr<int> version;
+};
+
+// On a thread of its own, since nothing interrupts libpq while it connects to a server that says nothing. If a signal
+// to stop comes first, that thread is left behind: the process is about to end.
+absl::StatusOr<int> MigrateUnlessStopped(const Config& config, absl::Duration within, Signals& signals) {
+  auto shared = std::make_shared<Try>();
+  std::thread([shared, config, within] {
+    shared->version = MigrateDatabase(config, within);
+    constexpr std::uint64_t kEnded = 1;
+    DBOS_CHECK(write(shared->ended, &kEnded, sizeof(kEnded)) == sizeof(kEnded));
+  }).detach();
+  for (std::uint64_t ended = 0; read(shared->ended, &ended, sizeof(ended)) < 0;) {
+    const auto signal = signals.Wait(absl::InfiniteDuration(), shared->ended);
+    if (!signal || signal->number == SIGCHLD) continue;
+    signals.Wait(kGraceAtStop, shared->ended);  // one that works, and does not hang, may finish
+    return absl::CancelledError("stopped while waiting for the database");
+  }
+  return shared->version;
 }
 
 absl::Status NoSuchDatabase(const Config& config, const std::string& why) {
@@ -62,7 +99,7 @@ absl::StatusOr<int> AwaitDatabase(const Config& config, Signals& signals) {
   const absl::Time give_up = absl::Now() + config.database_wait;
   absl::Duration pause = kFirstPause;
   while (true) {
-    absl::StatusOr<int> version = MigrateDatabase(config, give_up - absl::Now());
+    absl::StatusOr<int> version = MigrateUnlessStopped(config, give_up - absl::Now(), signals);
     if (version.ok() || !absl::IsUnavailable(version.status())) return version;
     if (absl::Now() + pause > give_up) return Unreachable(config, version.status());
     Log(LogLevel::kWarning, "the database is not there yet, trying again",
@@ -88,7 +125,7 @@ absl::Status RequireDatabase(const Config& config) {
 }
 
 absl::StatusOr<StorageFactory> OpenSystemStorage(const Config& config, const std::string& executor_id) {
-  return OpenStorage({config.system_database_url, config.schema, executor_id, config.name});
+  return OpenStorage({config.system_database_url, config.schema, executor_id, config.name, config.legacy_payloads});
 }
 
 }  // namespace dbos::sidecar

@@ -71,10 +71,14 @@ std::string SetLogLevel(const std::string& value, Config& config) {
   return "";
 }
 
-std::string SetReflection(const std::string& value, Config& config) {
-  if (value != "on" && value != "off" && value != "true" && value != "false") return "must be on or off";
-  config.reflection = value == "on" || value == "true" ? Reflection::kOn : Reflection::kOff;
-  return "";
+// A setting that is on or off; YAML and people also write true and false.
+template <typename Switch>
+std::function<std::string(const std::string&, Config&)> OnOrOff(Switch Config::*member) {
+  return [member](const std::string& value, Config& config) -> std::string {
+    if (value != "on" && value != "off" && value != "true" && value != "false") return "must be on or off";
+    config.*member = value == "on" || value == "true" ? Switch::kOn : Switch::kOff;
+    return "";
+  };
 }
 
 std::string SetSeconds(const std::string& value, absl::Duration& to) {
@@ -115,7 +119,11 @@ std::vector<Setting> MakeSettings() {
        Text(&Config::state_dir)},
       {"sidecar.log_format", "DBOS_LOG_FORMAT", "log-format", "text or json (default text)", SetLogFormat},
       {"sidecar.log_level", "DBOS_LOG_LEVEL", "log-level", "debug, info, warning or error (default info)", SetLogLevel},
-      {"sidecar.reflection", "DBOS_REFLECTION", "reflection", "gRPC reflection, on or off (default on)", SetReflection},
+      {"sidecar.reflection", "DBOS_REFLECTION", "reflection", "gRPC reflection, on or off (default on)",
+       OnOrOff(&Config::reflection)},
+      {"sidecar.legacy_payloads", "DBOS_LEGACY_PAYLOADS", "legacy-payloads",
+       "write inputs and results also where DBOS SDKs before 5.0 read them, on or off (default off)",
+       OnOrOff(&Config::legacy_payloads)},
       {"sidecar.drain_timeout", "DBOS_DRAIN_TIMEOUT", "drain-timeout",
        "seconds that running executions get to finish at shutdown (default 10)",
        [](const std::string& value, Config& config) { return SetSeconds(value, config.drain_timeout); }},

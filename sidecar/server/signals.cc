@@ -37,9 +37,10 @@ Signals::~Signals() {
   close(fd_);
 }
 
-std::optional<Signals::Received> Signals::Wait(absl::Duration timeout) {
-  pollfd wait = {fd_, POLLIN, 0};
-  if (poll(&wait, 1, static_cast<int>(absl::ToInt64Milliseconds(timeout))) <= 0) return std::nullopt;
+std::optional<Signals::Received> Signals::Wait(absl::Duration timeout, int other_fd) {
+  pollfd wait[] = {{fd_, POLLIN, 0}, {other_fd, POLLIN, 0}};
+  const int wait_ms = timeout == absl::InfiniteDuration() ? -1 : static_cast<int>(absl::ToInt64Milliseconds(timeout));
+  if (poll(wait, 2, wait_ms) <= 0) return std::nullopt;
   signalfd_siginfo info{};
   if (read(fd_, &info, sizeof(info)) != sizeof(info)) return std::nullopt;
   return Received{static_cast<int>(info.ssi_signo), info.ssi_code == SI_KERNEL};

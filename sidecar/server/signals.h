@@ -25,8 +25,8 @@ class Signals {
   Signals(const Signals&) = delete;
   Signals& operator=(const Signals&) = delete;
 
-  // None when the time is over.
-  std::optional<Received> Wait(absl::Duration timeout);
+  // None when the time is over, or when `other_fd` has something to read (-1: there is no other).
+  std::optional<Received> Wait(absl::Duration timeout, int other_fd = -1);
 
   // From now on a second SIGINT or SIGTERM ends the process at once.
   void Release();

@@ -3,6 +3,7 @@
 #include "sidecar/store/cancel_store.h"
 #include "sidecar/store/due_store.h"
 #include "sidecar/store/fence_store.h"
+#include "sidecar/store/legacy_payloads.h"
 #include "sidecar/store/outcome_store.h"
 #include "sidecar/store/ownership_store.h"
 #include "sidecar/store/replay_store.h"
@@ -15,8 +16,9 @@ namespace dbos::sidecar {
 
 std::vector<const Query*> AllQueries() {
   std::vector<const Query*> all;
-  for (const auto queries : {FenceQueries(), StartQueries(), StepQueries(), OutcomeQueries(), OwnershipQueries(),
-                             CancelQueries(), VersionQueries(), DueQueries(), ReplayQueries(), WorkflowQueries()}) {
+  for (const auto queries :
+       {FenceQueries(), StartQueries(), StepQueries(), OutcomeQueries(), LegacyPayloadQueries(), OwnershipQueries(),
+        CancelQueries(), VersionQueries(), DueQueries(), ReplayQueries(), WorkflowQueries()}) {
     all.insert(all.end(), queries.begin(), queries.end());
   }
   return all;

@@ -63,8 +63,9 @@ struct DatabaseStorage::Transaction {
   BatchFacts facts;
 };
 
-DatabaseStorage::DatabaseStorage(std::unique_ptr<Connection> connection, Identity identity)
-    : connection_(std::move(connection)), identity_(std::move(identity)) {
+DatabaseStorage::DatabaseStorage(std::unique_ptr<Connection> connection, Identity identity,
+                                 LegacyPayloads legacy_payloads)
+    : connection_(std::move(connection)), identity_(std::move(identity)), legacy_payloads_(legacy_payloads) {
 }
 
 DatabaseStorage::~DatabaseStorage() = default;
@@ -104,6 +105,7 @@ absl::StatusOr<std::unique_ptr<DatabaseStorage::Transaction>> DatabaseStorage::P
   PlanStarts(view, identity_, plan, facts);
   PlanSteps(view, identity_, plan, facts);
   PlanCompletions(view, plan, facts);
+  if (legacy_payloads_ == LegacyPayloads::kOn) PlanLegacyPayloads(view, plan);
   PlanTakeOvers(view, plan);
   PlanHandBacks(view, plan, facts);
   PlanClaims(view, identity_, plan);

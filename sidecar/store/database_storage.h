@@ -12,13 +12,14 @@
 #include "sidecar/db/connection.h"
 #include "sidecar/store/batch_plan.h"
 #include "sidecar/store/batch_view.h"
+#include "sidecar/store/legacy_payloads.h"
 #include "sidecar/store/storage.h"
 
 namespace dbos::sidecar {
 
 class DatabaseStorage : public Storage {
  public:
-  DatabaseStorage(std::unique_ptr<Connection> connection, Identity identity);
+  DatabaseStorage(std::unique_ptr<Connection> connection, Identity identity, LegacyPayloads legacy_payloads);
   ~DatabaseStorage() override;
 
   using Storage::Commit;
@@ -42,6 +43,7 @@ class DatabaseStorage : public Storage {
 
   const std::unique_ptr<Connection> connection_;
   const Identity identity_;
+  const LegacyPayloads legacy_payloads_;
   std::unique_ptr<Transaction> sent_;  // by Send; Commit has yet to come
 };
 

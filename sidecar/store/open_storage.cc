@@ -10,9 +10,10 @@ namespace dbos::sidecar {
 absl::StatusOr<StorageFactory> OpenStorage(const StorageOptions& options) {
   ASSIGN_OR_RETURN(const Database database, OpenDatabase(options.database_url, options.schema));
   const Identity identity = {options.executor_id, options.application_name};
-  return StorageFactory([database, identity](StorageRole role) -> std::unique_ptr<Storage> {
+  const LegacyPayloads legacy = options.legacy_payloads;
+  return StorageFactory([database, identity, legacy](StorageRole role) -> std::unique_ptr<Storage> {
     const ConnectionRole connection = role == StorageRole::kWriter ? ConnectionRole::kWriter : ConnectionRole::kReader;
-    return std::make_unique<DatabaseStorage>(database.connect(connection), identity);
+    return std::make_unique<DatabaseStorage>(database.connect(connection), identity, legacy);
   });
 }
 

@@ -6,6 +6,7 @@
 #include "absl/status/statusor.h"
 
 #include "sidecar/db/open.h"
+#include "sidecar/store/legacy_payloads.h"
 #include "sidecar/store/storage.h"
 
 namespace dbos::sidecar {
@@ -15,6 +16,7 @@ struct StorageOptions {
   std::string schema = "dbos";
   std::string executor_id;
   std::string application_name;
+  LegacyPayloads legacy_payloads = LegacyPayloads::kOff;
 };
 
 // The factory gives each thread a Storage of its own, which connects with its first use.

@@ -81,7 +81,9 @@ void JudgeStep(const StepOp& op, const StepRecord* stored, const BatchFacts& fac
   }
   const bool same = stored->name == op.step.name && SameOutcome(stored->outcome, op.step.outcome);
   const bool owned = error.ok();
-  if (same && (owned || stored->completed_at_ms == op.step.completed_at_ms)) {
+  // A caller that leaves the time to us sends the same completion with another time when it repeats it.
+  const bool repeated = op.outcome_follows && error.reason == Reason::kWorkflowTerminal;
+  if (same && (owned || repeated || stored->completed_at_ms == op.step.completed_at_ms)) {
     error = {};
   } else if (owned) {
     error = stored->name == op.step.name ? AlreadyRecorded(KeyOf(op)) : Mismatch(KeyOf(op), stored->name, op.step.name);

@@ -7,6 +7,7 @@
 #include <dbos/dbos.h>
 #include <gtest/gtest.h>
 
+#include "tests/e2e/black_hole.h"
 #include "tests/e2e/health.h"
 #include "tests/e2e/ledger_checks.h"
 #include "tests/e2e/world.h"
@@ -20,7 +21,8 @@ using dbos::testing::Fault;
 using dbos::testing::PgProxy;
 
 constexpr absl::Duration kPatience = absl::Seconds(20);
-constexpr int kExitDatabase = 3;  // as `dbos-sidecar --help` lists them
+constexpr int kExitOk = 0;  // as `dbos-sidecar --help` lists them
+constexpr int kExitDatabase = 3;
 
 class DatabaseTest : public ::testing::Test {
  protected:
@@ -28,6 +30,12 @@ class DatabaseTest : public ::testing::Test {
 
   bool Becomes(const std::string& service, Serving serving) {
     return Eventually(kPatience, [&] { return AskHealth(world_.address(), service) == serving; });
+  }
+  void ExpectItStopsAtOnce() {
+    const absl::Duration began = SinceBoot();
+    world_.sidecar().Terminate();
+    EXPECT_EQ(world_.sidecar().Wait(kPatience), kExitOk) << world_.Logs();
+    EXPECT_LT(SinceBoot() - began, absl::Seconds(3)) << "a connection attempt takes longer";
   }
   // Workflows run, and the third commit of steps stands still on its way to the server.
   void StandStillAtACommit(PgProxy& proxy) {
@@ -89,8 +97,23 @@ TEST_F(DatabaseTest, AServerThatAcceptsAndSaysNothingDoesNotOutlastTheWait) {
 TEST_F(DatabaseTest, ASidecarThatWaitsForItsServerCanBeStopped) {
   world_.StartSidecar("", {"--database", world_.proxy_url(), "--database-wait", "3600"});
   ASSERT_TRUE(world_.SidecarsWrote("the database is not there yet")) << world_.Logs();
-  world_.sidecar().Terminate();
-  EXPECT_NE(world_.sidecar().Wait(kPatience), -1) << world_.Logs();
+  ExpectItStopsAtOnce();
+}
+
+TEST_F(DatabaseTest, ASidecarWhoseServerAcceptsAndSaysNothingCanBeStopped) {
+  PgProxy& proxy = world_.PutProxyBetween();
+  proxy.Stall();
+  world_.StartSidecar("", {"--database-wait", "3600"});
+  ASSERT_TRUE(Eventually(kPatience, [&] { return proxy.counts().connections > 0; })) << world_.Logs();
+  ExpectItStopsAtOnce();
+}
+
+TEST_F(DatabaseTest, ASidecarWhoseServerIsBehindABlackHoleCanBeStopped) {
+  const BlackHole hole;
+  const std::string url = "postgresql://user@127.0.0.1:" + std::to_string(hole.port()) + "/database";
+  world_.StartSidecar("", {"--database", url, "--database-wait", "3600"});
+  ASSERT_TRUE(Eventually(kPatience, [&] { return hole.Swallows(); })) << world_.Logs();
+  ExpectItStopsAtOnce();
 }
 
 TEST_F(DatabaseTest, NothingIsLostWhileTheServerRefusesConnections) {
@@ -130,11 +153,18 @@ TEST_F(DatabaseTest, NothingIsAcknowledgedWhileTheServerStandsStill) {
   Pause(absl::Seconds(2));
   EXPECT_EQ(world_.Ledger(), before) << "a body began whose predecessor cannot be recorded yet";
   EXPECT_FALSE(callers_->ended());
+  EXPECT_TRUE(Becomes("dbos.v1", Serving::kNo)) << world_.Logs();
+  EXPECT_EQ(AskHealth(world_.address(), ""), Serving::kYes);
+  EXPECT_TRUE(world_.SidecarsWrote("a commit has had no answer for more than 5s: look whether the server hangs"));
   proxy.Resume();
+  EXPECT_TRUE(Becomes("dbos.v1", Serving::kYes)) << world_.Logs();
   callers_->Finish();
   callers_->CheckRecords();
   ExpectEachBodyRanOnce(world_);
   EXPECT_EQ(world_.restarts(), 0) << world_.Logs();
+  EXPECT_TRUE(world_.SidecarsWrote("the database is back")) << world_.Logs();
+  const std::string logs = world_.Logs();
+  EXPECT_EQ(logs.find("work waits"), logs.rfind("work waits")) << "said twice\n" << logs;
 }
 
 }  // namespace

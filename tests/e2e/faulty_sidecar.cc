@@ -25,6 +25,7 @@ int Serve(int argc, char** argv) {
   Signals signals;
   Sidecar sidecar(*config, [&](StorageFactory factory) { return WithFault(std::move(factory), fault); });
   if (const auto error = sidecar.Start(signals)) {
+    if (absl::IsCancelled(error->status)) return kExitOk;
     std::fprintf(stderr, "faulty_sidecar: %s\n", std::string(error->status.message()).c_str());
     return error->code;
   }

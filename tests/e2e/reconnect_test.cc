@@ -65,6 +65,31 @@ INSTANTIATE_TEST_SUITE_P(Points, SidecarReconnectTest,
                            return TestName(ToString(std::get<0>(test.param)) + "_" + NameOf(std::get<1>(test.param)));
                          });
 
+class SleepTest : public ::testing::TestWithParam<DatabaseKind> {};
+
+// Stopped as a whole, like a virtual machine: when it wakes up, everybody has been silent for longer than a ping may
+// take. There is another process that could take over.
+TEST_P(SleepTest, ASidecarThatOversleepsGivesNothingAway) {
+  World world(GetParam());
+  world.StartSidecar("before:step:2:stop", {"--ping-timeout", "1"});
+  world.StartApp();
+  world.StartApp();
+  Callers callers(world, 1);
+  ASSERT_TRUE(world.sidecar().WaitStopped(kPatience)) << world.Logs();
+  Pause(absl::Milliseconds(2500));  // also longer than the apps wait for a word before they connect again
+  world.sidecar().Continue();
+  callers.Finish();
+  callers.CheckRecords();
+  ExpectEachBodyRanOnce(world);
+  const std::string logs = world.Logs();
+  EXPECT_EQ(logs.find("moved to another process"), std::string::npos) << logs;
+  EXPECT_EQ(logs.find("handed back"), std::string::npos) << logs;
+  EXPECT_EQ(world.restarts(), 0) << logs;
+}
+
+INSTANTIATE_TEST_SUITE_P(Databases, SleepTest, ValuesIn(TestDatabaseKinds()),
+                         [](const auto& test) { return ToString(test.param); });
+
 class WelcomeTest : public ::testing::TestWithParam<DatabaseKind> {};
 
 // The Welcome is on the app's side, the app has not said anything since: nothing of it counts any more.

@@ -89,7 +89,18 @@ WorkflowInfo UnaryAccess::Describe(const std::string& workflow_id) {
   request.set_workflow_id(workflow_id);
   request.set_with_input(true);
   request.set_with_outcome(true);
-  return Get(request);
+  try {
+    return Get(request);
+  } catch (const PayloadTooLarge&) {
+    // Input and outcome do not fit into one message together. Each of them does.
+  }
+  request.set_with_outcome(false);
+  WorkflowInfo with_input = Get(request);
+  request.set_with_input(false);
+  request.set_with_outcome(true);
+  WorkflowInfo info = Get(request);
+  info.input = std::move(with_input.input);
+  return info;
 }
 
 WorkflowStatus UnaryAccess::Status(const std::string& workflow_id) {

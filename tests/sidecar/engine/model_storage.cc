@@ -64,8 +64,9 @@ void ModelStorage::Step(StepOp& op) {
   if (row != rows.end() && row->second.steps.contains(op.step.step_id)) {
     // The very same record is there: our own earlier try, whatever became of the workflow since.
     const StepRecord& stored = row->second.steps.at(op.step.step_id);
-    const bool same = stored.name == op.step.name && stored.completed_at_ms == op.step.completed_at_ms &&
-                      Same(stored.outcome, op.step.outcome);
+    const bool repeated = op.outcome_follows && Fence(op.execution).reason == Reason::kWorkflowTerminal;
+    const bool same = stored.name == op.step.name && Same(stored.outcome, op.step.outcome) &&
+                      (repeated || stored.completed_at_ms == op.step.completed_at_ms);
     op.error = {};
     if (same) return;
   }

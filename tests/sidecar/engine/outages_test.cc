@@ -27,6 +27,41 @@ TEST_F(OutagesTest, ADatabaseThatCanBeReadButNotWrittenIsNotAvailable) {
   EXPECT_TRUE(h.engine->status().database_available);
 }
 
+TEST_F(OutagesTest, ACommitWithoutAnAnswerMakesTheDatabaseNotAvailableUntilItComes) {
+  const ExecutionRef ref = StartOne();
+  h.Step(1, app, 10, ref, 0);
+  Batch batch = h.engine->TakeBatch();
+  h.Advance(absl::Seconds(5));
+  EXPECT_TRUE(h.engine->status().database_available);
+  h.Advance(absl::Milliseconds(1));
+  EXPECT_FALSE(h.engine->status().database_available);
+  EXPECT_NE(h.engine->status().database_error.find("a commit has had no answer"), std::string::npos);
+  ASSERT_TRUE(h.storage.Commit(batch).ok());
+  h.engine->Committed(std::move(batch));
+  EXPECT_TRUE(h.engine->status().database_available);
+}
+
+TEST_F(OutagesTest, AProbeWithoutAnAnswerMakesTheDatabaseNotAvailableUntilItComes) {
+  h.now += absl::Seconds(2);
+  h.engine->Tick(h.now, h.wall_ms);
+  ASSERT_EQ(h.engine->TakeReads().size(), 1U) << "the probe, which nobody answers";
+  h.Advance(absl::Seconds(5));
+  EXPECT_TRUE(h.engine->status().database_available);
+  h.Advance(absl::Milliseconds(1));
+  EXPECT_FALSE(h.engine->status().database_available);
+  EXPECT_NE(h.engine->status().database_error.find("a probe has had no answer"), std::string::npos);
+  h.engine->ReadDone(ProbeRead(), Due{});
+  EXPECT_TRUE(h.engine->status().database_available);
+}
+
+TEST_F(OutagesTest, TimeThatTheSidecarSleptIsNotTheDatabasesSilence) {
+  const ExecutionRef ref = StartOne();
+  h.Step(1, app, 10, ref, 0);
+  const Batch batch = h.engine->TakeBatch();
+  h.Stall(absl::Seconds(60));
+  EXPECT_TRUE(h.engine->status().database_available);
+}
+
 TEST_F(OutagesTest, AnEndedStreamIsFlushedUntilItIsGone) {
   h.engine->TakeDirtySinks();
   auto deaf = h.Open(2);

@@ -192,6 +192,21 @@ TEST_F(StepsTest, AnUnknownExecutionIsLeftToTheDatabasesFence) {
   EXPECT_EQ(stub->refused.at(2).reason, Reason::kWorkflowNotFound);
 }
 
+TEST_F(StepsTest, ACompletionThatIsRepeatedWhileTheFirstIsBeingCommittedIsAcknowledgedToo) {
+  const ExecutionRef ref = StartOne();
+  auto stub = std::make_shared<RecordingSink>();
+  h.Step(kNoSession, stub, 1, ref, 0);
+  h.Complete(kNoSession, stub, 2, ref);
+  Batch batch = h.engine->TakeBatch();
+  h.Step(kNoSession, stub, 3, ref, 0);
+  h.Complete(kNoSession, stub, 4, ref);
+  ASSERT_TRUE(h.storage.Commit(batch).ok());
+  h.engine->Committed(std::move(batch));
+  h.Settle();
+  EXPECT_EQ(stub->acknowledged, (std::vector<std::uint64_t>{1, 2, 3, 4}));
+  EXPECT_EQ(h.engine->status().executions, 0U);
+}
+
 TEST_F(StepsTest, WithoutADatabaseUnaryCallersAreToldAtOnceAndSessionsWait) {
   const ExecutionRef ref = StartOne();
   h.engine->DatabaseFailed(absl::UnavailableError("connection refused"));

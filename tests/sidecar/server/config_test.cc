@@ -69,7 +69,8 @@ TEST_F(ConfigTest, ValuesOfTheFileMayNameVariables) {
 TEST_F(ConfigTest, ReadsEverySettingOfTheCore) {
   File(
       "name: shop\ndbos_system_schema: custom\nsidecar:\n  allowed_uids: [1000, 1001]\n  socket_mode: 0666\n"
-      "  log_format: json\n  log_level: debug\n  reflection: off\n  drain_timeout: 3\n  state_dir: /var/lib/dbos\n");
+      "  log_format: json\n  log_level: debug\n  reflection: off\n  legacy_payloads: on\n  drain_timeout: 3\n  "
+      "state_dir: /var/lib/dbos\n");
   const auto config = Load();
   ASSERT_TRUE(config.ok()) << Message(config.status());
   EXPECT_EQ(config->schema, "custom");
@@ -78,6 +79,7 @@ TEST_F(ConfigTest, ReadsEverySettingOfTheCore) {
   EXPECT_EQ(config->log_format, LogFormat::kJson);
   EXPECT_EQ(config->log_level, LogLevel::kDebug);
   EXPECT_EQ(config->reflection, Reflection::kOff);
+  EXPECT_EQ(config->legacy_payloads, LegacyPayloads::kOn);
   EXPECT_EQ(config->drain_timeout, absl::Seconds(3));
   EXPECT_EQ(config->state_dir, "/var/lib/dbos");
 }
@@ -85,8 +87,8 @@ TEST_F(ConfigTest, ReadsEverySettingOfTheCore) {
 TEST_F(ConfigTest, BadValuesNameTheirSourceAndTheRule) {
   File("name: shop\n");
   const std::map<std::string, std::string> bad = {
-      {"socket-mode", "rw"},   {"allow-uid", "root"},   {"log-level", "loud"},   {"log-format", "xml"},
-      {"reflection", "maybe"}, {"drain-timeout", "-1"}, {"executor-id", "local"}};
+      {"socket-mode", "rw"},   {"allow-uid", "root"},      {"log-level", "loud"},   {"log-format", "xml"},
+      {"reflection", "maybe"}, {"legacy-payloads", "yes"}, {"drain-timeout", "-1"}, {"executor-id", "local"}};
   for (const auto& [flag, value] : bad) {
     flags_ = {{flag, value}};
     EXPECT_NE(Fault().find("--" + flag + " must"), std::string::npos) << flag << ": " << Fault();

@@ -71,6 +71,20 @@ TEST_P(CompletionsTest, LastStepAndOutcomeGoInTogetherAndCanBeRepeated) {
   }
 }
 
+TEST_P(CompletionsTest, RepeatedLastStepUnderAnotherTimeIsKnownByItsBytes) {
+  const ExecutionRef execution = Begin("order-1");
+  CommitOne(&Batch::steps, Step(execution, 0, "reserve", "1"));
+  CommitOne(&Batch::completions, Completion(execution, "7"));
+  StepOp repeated = Step(execution, 0, "reserve", "1");
+  repeated.step.completed_at_ms = 3000;
+  EXPECT_EQ(CommitOne(&Batch::steps, repeated).error.reason, Reason::kWorkflowTerminal) << "its process must stop";
+  repeated.outcome_follows = true;
+  EXPECT_TRUE(CommitOne(&Batch::steps, repeated).error.ok());
+  StepOp other = Step(execution, 0, "reserve", "2");
+  other.outcome_follows = true;
+  EXPECT_EQ(CommitOne(&Batch::steps, other).error.reason, Reason::kWorkflowTerminal);
+}
+
 TEST_P(CompletionsTest, RefusedLastStepHoldsTheOutcomeBack) {
   const ExecutionRef execution = Begin("order-1");
   CommitOne(&Batch::steps, Step(execution, 0, "charge", "1"));
