@@ -11,6 +11,7 @@
 #include "sidecar/base/logging.h"
 #include "sidecar/base/status.h"
 #include "sidecar/server/database.h"
+#include "sidecar/server/last_resort.h"
 
 #ifndef DBOS_VERSION
 #error "DBOS_VERSION comes from sidecar/server/CMakeLists.txt"
@@ -22,6 +23,8 @@ namespace {
 constexpr int kRoundsUntilTrim = 10;
 constexpr absl::Duration kSurvivorsListed = absl::Seconds(10);  // well beyond the grace they have to come back
 constexpr absl::Duration kCallsGrace = absl::Seconds(2);
+constexpr absl::Duration kDatabaseGrace =
+    absl::Seconds(2);  // for the last answers, when all is handed back or given up
 
 std::optional<StartupError> Failure(ExitCode code, const absl::Status& status) {
   if (status.ok()) return std::nullopt;
@@ -141,7 +144,11 @@ void Sidecar::Stop() {
   socket_.reset();
   if (grpc_ != nullptr) grpc_->Shutdown(kCallsGrace);
   if (ledger_ != nullptr && grpc_ != nullptr) ledger_->Save();
-  loop_.reset();
+  {
+    const LastResort end(kDatabaseGrace, kExitDatabase,
+                         "the database does not answer: ending without it; what was not acknowledged is not stored");
+    loop_.reset();
+  }
   grpc_.reset();
   if (served) Log(LogLevel::kInfo, "stopped");
 }

@@ -116,6 +116,22 @@ TEST_F(DatabaseTest, ASidecarWhoseServerIsBehindABlackHoleCanBeStopped) {
   ExpectItStopsAtOnce();
 }
 
+TEST_F(DatabaseTest, ASidecarWhoseServerStopsAnsweringCanBeStopped) {
+  PgProxy& proxy = world_.PutProxyBetween();
+  world_.StartSidecar("", {"--drain-timeout", "1"});
+  world_.StartApp();
+  ASSERT_NO_FATAL_FAILURE(StandStillAtACommit(proxy));
+  world_.sidecar().Terminate();
+  EXPECT_EQ(world_.sidecar().Wait(kPatience), kExitDatabase) << world_.Logs();
+  EXPECT_TRUE(world_.SidecarsWrote("the database does not answer: ending without it")) << world_.Logs();
+  proxy.Disarm();
+  proxy.DropAll();
+  world_.StartSidecar();
+  callers_->Finish();
+  callers_->CheckRecords();
+  ExpectBodiesFollowRecords();
+}
+
 TEST_F(DatabaseTest, NothingIsLostWhileTheServerRefusesConnections) {
   PgProxy& proxy = world_.PutProxyBetween();
   world_.StartSidecar();
