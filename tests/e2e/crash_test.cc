@@ -37,11 +37,13 @@ INSTANTIATE_TEST_SUITE_P(
     Points, SidecarCrashTest,
     Combine(ValuesIn(TestDatabaseKinds()),
             ValuesIn(std::vector<std::string>{
-                "before:start:1:kill", "after:start:1:kill", "before:start:2:kill", "after:start:2:kill",
-                "before:step:1:kill", "after:step:1:kill", "after:step:3:kill", "after:step:5:kill",
-                "before:completion:1:kill", "after:completion:1:kill", "before:completion:2:kill",
-                "after:completion:2:kill", "before:version:1:kill", "after:version:1:kill", "after:step:2:stop",
-                "before:completion:2:stop", "after:start:1:stop"})),
+                "before:start:1:kill",      "after:start:1:kill",       "before:start:2:kill",
+                "after:start:2:kill",       "before:step:1:kill",       "after:step:1:kill",
+                "after:step:3:kill",        "after:step:5:kill",        "before:completion:1:kill",
+                "after:completion:1:kill",  "before:completion:2:kill", "after:completion:2:kill",
+                "before:version:1:kill",    "after:version:1:kill",     "after:step:2:stop",
+                "before:completion:2:stop", "after:start:1:stop",       "during:start:1:kill",
+                "during:step:2:kill",       "during:step:3:stop",       "during:completion:1:kill"})),
     [](const auto& test) { return TestName(ToString(std::get<0>(test.param)) + "_" + std::get<1>(test.param)); });
 
 // ---------------------------------------------------------------- the app is struck in a body

@@ -32,15 +32,20 @@ class FaultyStorage : public Storage {
 
   // What is to be struck before its commit must not have been sent.
   void Send(Batch& batch) override {
-    const bool strikes = Holds(batch, fault_.kind) && seen_ + 1 == fault_.n && fault_.moment == "before";
-    if (!strikes) storage_->Send(batch);
+    const bool strikes = Holds(batch, fault_.kind) && seen_ + 1 == fault_.n;
+    if (strikes && fault_.moment == "before") return;
+    storage_->Send(batch);
+    if (strikes && fault_.moment == "during") Strike();
   }
 
   using Storage::Commit;
   absl::Status Commit(Batch& batch, const std::function<void()>& meanwhile) override {
     const bool strikes = Holds(batch, fault_.kind) && ++seen_ == fault_.n;
     if (strikes && fault_.moment == "before") Strike();
-    const absl::Status status = storage_->Commit(batch, meanwhile);
+    const absl::Status status = storage_->Commit(batch, [&] {
+      if (strikes && fault_.moment == "during") Strike();
+      if (meanwhile) meanwhile();
+    });
     if (strikes && fault_.moment == "after" && status.ok()) Strike();
     return status;
   }
@@ -89,7 +94,7 @@ Fault ParseFault(const char* text) {
   std::getline(words, action);
   fault.n = std::atoi(n.c_str());
   fault.signal = action == "kill" ? SIGKILL : SIGSTOP;
-  DBOS_CHECK(fault.moment == "before" || fault.moment == "after");
+  DBOS_CHECK(fault.moment == "before" || fault.moment == "during" || fault.moment == "after");
   DBOS_CHECK(fault.n > 0 && (action == "kill" || action == "stop"));
   return fault;
 }
