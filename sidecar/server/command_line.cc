@@ -30,8 +30,8 @@ constexpr char kExamples[] =
     "environment over the file.\n"
     "\n"
     "Exit codes: 0 ended as asked, 1 anything not below, 2 wrong flags or configuration, 3 the database cannot be\n"
-    "reached, migrated or locked, 4 the socket or the state directory is in use or cannot be used.\n"
-    "`dev` ends with the application's code.\n";
+    "reached, migrated or locked, or stopped answering, 4 the socket or the state directory is in use or cannot be\n"
+    "used. `dev` ends with the application's code.\n";
 
 // What the flags said.
 struct Parsed {

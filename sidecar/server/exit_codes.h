@@ -9,7 +9,7 @@ enum ExitCode : int {
   kExitOk = 0,
   kExitFailure = 1,
   kExitUsage = 2,     // flags, environment or configuration file
-  kExitDatabase = 3,  // cannot be reached, migrated or locked
+  kExitDatabase = 3,  // cannot be reached, migrated or locked, or stopped answering
   kExitSocket = 4,    // the socket or the state directory is taken or not usable
 };
 
