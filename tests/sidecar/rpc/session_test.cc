@@ -236,6 +236,9 @@ TEST_F(SessionTest, ManyLargeInputsAreHandedOutAsTheStreamTakesThem) {
   client.Greet(100);
   for (std::size_t i = 0; i < kWorkflows; ++i) {
     ASSERT_EQ(client.Next(Frame::kDispatch).dispatch().input().data().size(), large.size()) << i;
+    v1::ClientFrame alive;
+    alive.mutable_pong();
+    client.Send(alive);
   }
 }
 
