@@ -20,6 +20,8 @@ namespace dbos::sidecar {
 class DatabaseStorage : public Storage {
  public:
   DatabaseStorage(std::unique_ptr<Connection> connection, Identity identity, LegacyPayloads legacy_payloads);
+  DatabaseStorage(const DatabaseStorage&) = delete;
+  DatabaseStorage& operator=(const DatabaseStorage&) = delete;
   ~DatabaseStorage() override;
 
   using Storage::Commit;

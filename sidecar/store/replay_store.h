@@ -12,7 +12,7 @@
 namespace dbos::sidecar {
 
 // Two round trips, one for a single request.
-absl::StatusOr<std::vector<Replay>> LoadReplays(Connection& connection, const std::vector<ReplayRequest>& requests,
+absl::StatusOr<std::vector<Replay>> LoadReplays(Connection& connection, const std::vector<ReplayRequest>& wanted,
                                                 std::int64_t max_bytes_each);
 
 std::span<const Query* const> ReplayQueries();

@@ -12,7 +12,10 @@ constexpr std::chrono::seconds kIdleMax{30};
 
 // Threads on their way at a time. Waking one costs more than a short job takes, so a burst of jobs is not met with a
 // thread for each: those that are here by then may have done them all. Whoever takes a job sends for the next thread.
-const std::size_t kCalledMax = std::max(2U, std::thread::hardware_concurrency());
+std::size_t CalledMax() {
+  static const std::size_t cores = std::max(2U, std::thread::hardware_concurrency());
+  return cores;
+}
 
 }  // namespace
 
@@ -30,7 +33,7 @@ void WorkerPool::Submit(Job job) {
 // Sends for one more thread, if a job has none on its way and the machine could run it: the caller wakes the one that
 // is returned. While a job waits, a thread is on its way or all that there may be are busy.
 std::shared_ptr<WorkerPool::Worker> WorkerPool::CallWorker() {
-  if (called_ >= std::min(queue_.size(), kCalledMax)) return nullptr;
+  if (called_ >= std::min(queue_.size(), CalledMax())) return nullptr;
   if (idle_.empty()) {
     if (threads_ < max_threads_ && AddThread()) ++called_;
     return nullptr;
