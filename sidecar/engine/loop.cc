@@ -164,10 +164,7 @@ Batch EngineLoop::Threads::NextBatch() {
 void EngineLoop::Threads::RunBorrowed() {
   Round();
   sent_ = TakeBatch();
-  if (!sent_.empty()) {
-    commit_started_ns_.store(NowNs(), std::memory_order_relaxed);
-    writer_storage_->Send(sent_);
-  }
+  if (!sent_.empty()) writer_storage_->Send(sent_);
   {
     MutexLock lock(mailbox_mu_);
     lead_ = Lead::kWriter;

@@ -23,8 +23,8 @@ namespace {
 constexpr int kRoundsUntilTrim = 10;
 constexpr absl::Duration kSurvivorsListed = absl::Seconds(10);  // well beyond the grace they have to come back
 constexpr absl::Duration kCallsGrace = absl::Seconds(2);
-constexpr absl::Duration kDatabaseGrace =
-    absl::Seconds(2);  // for the last answers, when all is handed back or given up
+// For the database's last answers, when everything is handed back or given up.
+constexpr absl::Duration kDatabaseGrace = absl::Seconds(2);
 
 std::optional<StartupError> Failure(ExitCode code, const absl::Status& status) {
   if (status.ok()) return std::nullopt;
@@ -145,8 +145,9 @@ void Sidecar::Stop() {
   if (grpc_ != nullptr) grpc_->Shutdown(kCallsGrace);
   if (ledger_ != nullptr && grpc_ != nullptr) ledger_->Save();
   {
-    const LastResort end(kDatabaseGrace, kExitDatabase,
-                         "the database does not answer: ending without it; what was not acknowledged is not stored");
+    const LastResort end(
+        kDatabaseGrace, kExitDatabase,
+        "the database does not answer: ending without it; what was not acknowledged may not be stored");
     loop_.reset();
   }
   grpc_.reset();
