@@ -31,5 +31,5 @@ int main(int argc, char** argv) {
   dbos::App app({.name = "hello", .version = "hello-1"});
   const auto greet = app.workflow("greet", Greet);
   app.launch();
-  std::cout << greet.start({.workflow_id = id}, "world").result() << std::endl;
+  std::cout << greet.run({.workflow_id = id}, "world") << std::endl;
 }

@@ -198,17 +198,35 @@ void AppRuntime::Log(const std::string& line) {
 }
 
 std::string AppRuntime::Start(std::string_view name, const StartOptions& options, std::string input) {
+  return Accepted(name, options, std::move(input), std::make_shared<Reply>());
+}
+
+std::string AppRuntime::Accepted(std::string_view name, const StartOptions& options, std::string input,
+                                 const std::shared_ptr<runtime::Reply>& reply) {
   RequireRunning();
   v1::StartFrame frame;
-  *frame.mutable_start() = runtime::MakeStartRequest(name, options, std::move(input), session_.limits());
-  const auto reply = std::make_shared<Reply>();
+  v1::StartWorkflowRequest& start = *frame.mutable_start();
+  start = runtime::MakeStartRequest(name, options, std::move(input), session_.limits());
   session_.Send({.kind = FrameKind::kStart, .body = frame.SerializeAsString(), .owner = reply});
-  if (!reply->Wait(DeadlineAfter(options_.request_timeout))) {
+  if (!reply->Wait(DeadlineAfter(options_.request_timeout)) && !reply->accepted()) {
+    const std::string& workflow_id = start.workflow_id().empty() ? start.request_id() : start.workflow_id();
     throw SidecarUnavailable("the sidecar did not answer in time; the workflow may have been started: start it again " +
-                             ("with workflow_id " + frame.start().workflow_id()));
+                             ("with workflow_id " + workflow_id));
   }
   runtime::ThrowIfRefused(reply->refusal());
   return reply->started().workflow_id();
+}
+
+// The caller is woken once: by the end, if the workflow runs here.
+std::string AppRuntime::Run(std::string_view name, const StartOptions& options, std::string input) {
+  const auto reply = std::make_shared<Reply>();
+  reply->set_onward([this, caller = std::weak_ptr<Reply>(reply)](const std::string& workflow_id) {
+    const ExecutionPtr execution = FindLive(workflow_id);
+    return execution != nullptr && execution->journal().TellEnd(caller.lock());
+  });
+  const std::string workflow_id = Accepted(name, options, std::move(input), reply);
+  if (const auto outcome = reply->outcome()) return runtime::ValueOfWorkflow(workflow_id, *outcome);
+  return Await(workflow_id, std::nullopt);
 }
 
 std::string AppRuntime::Await(const std::string& workflow_id, std::optional<std::chrono::milliseconds> timeout) {

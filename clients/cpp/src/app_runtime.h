@@ -38,6 +38,7 @@ class AppRuntime final : public WorkflowAccess, private runtime::SessionDelegate
   void Shutdown();
 
   std::string Start(std::string_view name, const StartOptions& options, std::string input) override;
+  std::string Run(std::string_view name, const StartOptions& options, std::string input) override;
   std::string Await(const std::string& workflow_id, std::optional<std::chrono::milliseconds> timeout) override;
   WorkflowInfo Describe(const std::string& workflow_id) override;
   WorkflowStatus Status(const std::string& workflow_id) override;
@@ -61,6 +62,9 @@ class AppRuntime final : public WorkflowAccess, private runtime::SessionDelegate
 
   void AddResumed(v1::Hello& hello);
   void RequireRunning();
+  // Sends a start and waits until `reply` is answered.
+  std::string Accepted(std::string_view name, const StartOptions& options, std::string input,
+                       const std::shared_ptr<runtime::Reply>& reply);
   void Submit(const ExecutionPtr& execution);
   void Release(const ExecutionPtr& execution, const std::string& reason);
   ExecutionPtr FindLive(const std::string& workflow_id);

@@ -181,6 +181,7 @@ void Journal::StopRefused(const v1::ErrorDetail& error) {
 
 void Journal::StopWith(StopCause cause, const std::string& why, std::optional<StoredOutcome> failure) {
   std::shared_ptr<Reply> reply;
+  std::shared_ptr<Reply> caller;
   {
     const MutexLock lock(mu_);
     if (finished_ || Gone() || (stop_ != StopCause::kNone && failure)) return;
@@ -189,10 +190,12 @@ void Journal::StopWith(StopCause cause, const std::string& why, std::optional<St
     why_ = why;
     failure_ = std::move(failure);
     if (Gone()) held_.reset();
+    if (Gone()) caller = std::move(caller_);
     reply = reply_;
   }
   advanced_.NotifyAll();
   ended_.NotifyAll();
+  if (caller != nullptr) caller->OnEnded(std::nullopt);
   if (reply != nullptr) reply->Abort(StoppedError(why));
   events_.stopped(cause, why);
 }
@@ -245,13 +248,25 @@ void Journal::OnRefused(const v1::ErrorDetail& error) {
   StopRefused(error);
 }
 
+bool Journal::TellEnd(const std::shared_ptr<Reply>& reply) {
+  const MutexLock lock(mu_);
+  if (finished_ || Gone() || caller_ != nullptr) return false;
+  caller_ = reply;
+  return true;
+}
+
 void Journal::Ended() {
+  std::shared_ptr<Reply> caller;
+  StoredOutcome outcome;
   {
     const MutexLock lock(mu_);
     if (finished_ || Gone()) return;
     finished_ = true;
+    caller = std::move(caller_);
+    if (caller != nullptr) outcome = outcome_;
   }
   ended_.NotifyAll();
+  if (caller != nullptr) caller->OnEnded(std::move(outcome));
   events_.finished();
 }
 

@@ -61,6 +61,8 @@ class Journal final : public OperationOwner, public Holder, public std::enable_s
 
   // The durable outcome; nothing when the execution was stopped or the time is over first.
   std::optional<StoredOutcome> WaitFinished(std::optional<SteadyTime> deadline);
+  // Tells `reply` of the end instead, once. False: there is nothing to wait for, or somebody asked before.
+  bool TellEnd(const std::shared_ptr<Reply>& reply);
 
   void OnAcknowledged(std::size_t count) override;
   void OnRefused(const v1::ErrorDetail& error) override;
@@ -114,6 +116,7 @@ class Journal final : public OperationOwner, public Holder, public std::enable_s
   StopCause stop_ ABSL_GUARDED_BY(mu_) = StopCause::kNone;
   std::string why_ ABSL_GUARDED_BY(mu_);
   std::shared_ptr<Reply> reply_ ABSL_GUARDED_BY(mu_);
+  std::shared_ptr<Reply> caller_ ABSL_GUARDED_BY(mu_);  // who runs this workflow for its result
 };
 
 }  // namespace dbos::runtime

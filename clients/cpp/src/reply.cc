@@ -46,9 +46,29 @@ void Reply::OnStarted(const v1::StartWorkflowResponse& response) {
     const MutexLock lock(mu_);
     if (done_) return;
     started_ = response;
+    accepted_ = true;
+  }
+  if (onward_ == nullptr || !onward_(response.workflow_id())) OnEnded(std::nullopt);
+}
+
+void Reply::OnEnded(std::optional<StoredOutcome> outcome) {
+  {
+    const MutexLock lock(mu_);
+    if (done_) return;
+    outcome_ = std::move(outcome);
     done_ = true;
   }
   answered_.NotifyAll();
+}
+
+bool Reply::accepted() const {
+  const MutexLock lock(mu_);
+  return accepted_;
+}
+
+std::optional<StoredOutcome> Reply::outcome() const {
+  const MutexLock lock(mu_);
+  return outcome_;
 }
 
 void Reply::OnAwaited(const v1::AwaitWorkflowResponse& response) {

@@ -26,7 +26,7 @@ namespace detail {
 class AppRuntime;
 }
 
-// A registered workflow: App::workflow returns it, start() starts one execution.
+// A registered workflow: App::workflow returns it, start() starts one execution, run() waits for its result as well.
 template <class R, class... Params>
 class Workflow<R, std::tuple<Params...>> {
  public:
@@ -39,6 +39,12 @@ class Workflow<R, std::tuple<Params...>> {
   template <class... Args>
   WorkflowHandle<R> start(const StartOptions& options, const Args&... args) const {
     return WorkflowHandle<R>(access_, access_->Start(name_, options, Input(args...)));
+  }
+
+  // Starts it and waits for its result, however long; throws what start() and result() throw.
+  template <class... Args>
+  R run(const StartOptions& options, const Args&... args) const {
+    return detail::DecodeResult<R>(access_->Run(name_, options, Input(args...)));
   }
 
   // The stored form of the arguments, converted to the function's parameter types first.

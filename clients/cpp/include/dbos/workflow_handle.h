@@ -12,6 +12,19 @@
 
 namespace dbos {
 
+namespace detail {
+
+template <class R>
+R DecodeResult(const std::string& text) {
+  if constexpr (!std::is_void_v<R>) {
+    return Decode<R>(text);
+  } else {
+    static_cast<void>(text);
+  }
+}
+
+}  // namespace detail
+
 template <class R>
 class WorkflowHandle {
  public:
@@ -25,19 +38,13 @@ class WorkflowHandle {
 
   // Waits for the end, however long, sidecar restarts included. Throws WorkflowError, AwaitedWorkflowCancelled or
   // MaxRecoveryAttemptsExceeded when the workflow ended so. A workflow that does not exist yet is waited for.
-  R result() const { return Finish(access_->Await(workflow_id_, std::nullopt)); }
+  R result() const { return detail::DecodeResult<R>(access_->Await(workflow_id_, std::nullopt)); }
   // Throws TimeoutError when the time is over first; the workflow goes on.
-  R result(std::chrono::milliseconds timeout) const { return Finish(access_->Await(workflow_id_, timeout)); }
-
- private:
-  static R Finish(const std::string& text) {
-    if constexpr (!std::is_void_v<R>) {
-      return Decode<R>(text);
-    } else {
-      static_cast<void>(text);
-    }
+  R result(std::chrono::milliseconds timeout) const {
+    return detail::DecodeResult<R>(access_->Await(workflow_id_, timeout));
   }
 
+ private:
   std::shared_ptr<detail::WorkflowAccess> access_;
   std::string workflow_id_;
 };

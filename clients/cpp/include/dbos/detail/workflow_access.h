@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <dbos/options.h>
 #include <dbos/workflow_info.h>
@@ -27,6 +28,10 @@ class WorkflowAccess {
   virtual std::string Start(std::string_view name, const StartOptions& options, std::string input) = 0;
   // The result's text, or throws what the workflow ended with. No time: waits as long as it takes.
   virtual std::string Await(const std::string& workflow_id, std::optional<std::chrono::milliseconds> timeout) = 0;
+  // Start, and Await for as long as it takes.
+  virtual std::string Run(std::string_view name, const StartOptions& options, std::string input) {
+    return Await(Start(name, options, std::move(input)), std::nullopt);
+  }
   virtual WorkflowInfo Describe(const std::string& workflow_id) = 0;
   virtual WorkflowStatus Status(const std::string& workflow_id) = 0;
 };
