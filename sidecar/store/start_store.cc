@@ -7,7 +7,7 @@ namespace {
 
 // A conflict leaves the stored row as it is; the update of nothing is there to get it returned. A child is only
 // inserted while the parent's execution owns its workflow and has no other step recorded at this place, and it inherits
-// the parent's deadline unless it has a timeout of its own.
+// the parent's deadline unless it has a timeout of its own. Nothing is looked up for a start without a parent.
 constexpr Query kInsertWorkflow = {
     .name = "insert_workflow",
     .args = "executor_id text, application_name text",
@@ -22,12 +22,15 @@ INSERT INTO {schema}workflow_status (
 SELECT i.workflow_id, CASE WHEN i.run_now THEN 'PENDING' ELSE 'ENQUEUED' END, i.new_name, '', '', '[]',
   CASE WHEN i.run_now THEN $1 ELSE '' END, {now_ms}, {now_ms}, i.version, '', CASE WHEN i.run_now THEN 1 ELSE 0 END,
   i.queue, i.timeout_ms,
-  CASE WHEN i.timeout_ms IS NULL THEN p.workflow_deadline_epoch_ms WHEN i.run_now THEN {now_ms} + i.timeout_ms END,
+  CASE WHEN i.timeout_ms IS NOT NULL THEN CASE WHEN i.run_now THEN {now_ms} + i.timeout_ms END
+    WHEN i.parent_id IS NOT NULL THEN (
+      SELECT p.workflow_deadline_epoch_ms FROM {schema}workflow_status AS p WHERE p.workflow_uuid = i.parent_id) END,
   0, CASE WHEN i.run_now THEN i.creator_token END, i.parent_id, i.format, $2, i.creator_token
-FROM {rows} LEFT JOIN {schema}workflow_status AS p ON p.workflow_uuid = i.parent_id
+FROM {rows}
 WHERE i.parent_id IS NULL OR (
-  p.status = 'PENDING' AND p.owner_xid = i.parent_token AND NOT EXISTS (
-    SELECT 1 FROM {schema}operation_outputs AS o
+  EXISTS (SELECT 1 FROM {schema}workflow_status AS s
+    WHERE s.workflow_uuid = i.parent_id AND {pending} AND s.owner_xid = i.parent_token)
+  AND NOT EXISTS (SELECT 1 FROM {schema}operation_outputs AS o
     WHERE o.workflow_uuid = i.parent_id AND o.function_id = i.parent_step_id
       AND (o.function_name <> i.new_name OR o.child_workflow_id IS NULL OR o.child_workflow_id <> i.workflow_id)))
 ON CONFLICT (workflow_uuid) DO UPDATE SET creator_xid = workflow_status.creator_xid
@@ -58,7 +61,8 @@ void PlanWorkflowRows(const std::vector<StartOp*>& starts, const Identity& ident
   });
 }
 
-// Only the start that created the row writes its input; its own retry finds it there.
+// Only the start that created the row writes its input; its own retry finds it there. A workflow that is called as its
+// request has no other creator.
 constexpr Query kInsertInput = {
     .name = "insert_input",
     .args = "",
@@ -66,8 +70,9 @@ constexpr Query kInsertInput = {
     .sql = R"(
 INSERT INTO {schema}workflow_input (workflow_uuid, inputs, retention_timestamp)
 SELECT i.workflow_id, i.input, {now_ms}
-FROM {rows} JOIN {schema}workflow_status AS s ON s.workflow_uuid = i.workflow_id
-WHERE s.creator_xid = i.creator_token
+FROM {rows}
+WHERE i.workflow_id = i.creator_token OR EXISTS (SELECT 1 FROM {schema}workflow_status AS s
+  WHERE s.workflow_uuid = i.workflow_id AND s.creator_xid = i.creator_token)
 ON CONFLICT (workflow_uuid) DO NOTHING)",
 };
 

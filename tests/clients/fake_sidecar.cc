@@ -187,7 +187,7 @@ void FakeSidecar::HandleHello(const v1::Hello& hello) {
 
 void FakeSidecar::HandleStart(const v1::StartFrame& frame) {
   std::string id = frame.start().workflow_id();
-  if (id.empty()) id = runtime::RandomUuid();
+  if (id.empty()) id = frame.start().request_id();
   v1::Started& started = *Answer().mutable_started();
   started.set_seq(frame.seq());
   started.mutable_response()->set_workflow_id(id);

@@ -54,7 +54,7 @@ TEST_F(ReconnectTest, UnacknowledgedRecordsAreSentAgainWithTheSameTimes) {
   EXPECT_GT(first[0].completed_at_ms(), 0);
 }
 
-TEST_F(ReconnectTest, AStartWithoutAnIdIsSentAgainWithTheSameGeneratedOne) {
+TEST_F(ReconnectTest, AStartWithoutAnIdIsSentAgainAsTheSameRequestWhichNamesTheWorkflow) {
   const auto workflow = app_->workflow("w", [](Context&) { return 1; });
   app_->launch();
   sidecar_.Refuse(v1::ClientFrame::kStart, v1::REASON_DATABASE_UNAVAILABLE, v1::RETRY_CLASS_SAME_REQUEST);
@@ -67,7 +67,9 @@ TEST_F(ReconnectTest, AStartWithoutAnIdIsSentAgainWithTheSameGeneratedOne) {
   EXPECT_EQ(handle.result(), 1);
   std::vector<std::string> ids;
   for (const v1::ClientFrame& frame : sidecar_.frames()) {
-    if (frame.has_start()) ids.push_back(frame.start().start().workflow_id());
+    if (!frame.has_start()) continue;
+    EXPECT_EQ(frame.start().start().workflow_id(), "");
+    ids.push_back(frame.start().start().request_id());
   }
   ASSERT_GE(ids.size(), 2U);
   EXPECT_EQ(std::set<std::string>(ids.begin(), ids.end()).size(), 1U);

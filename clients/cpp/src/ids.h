@@ -6,11 +6,11 @@
 
 namespace dbos::runtime {
 
-// A UUIDv4, for request ids and incarnations.
+// A UUIDv4.
 std::string RandomUuid();
 
-// A UUIDv7 (RFC 9562), for generated workflow ids: rows that are written together then lie together in the database's
-// indexes, which makes each insert cheaper.
+// A UUIDv7 (RFC 9562), for requests, and so for the workflows that are called as their request: rows that are written
+// together then lie together in the database's indexes, which makes each insert cheaper.
 std::string TimeOrderedUuid();
 
 // Unix milliseconds of this host's clock.

@@ -17,10 +17,10 @@ v1::StartWorkflowRequest MakeStartRequest(std::string_view name, const StartOpti
                           std::to_string(limits.max_payload_bytes) + " (Limits.max_payload_bytes)");
   }
   v1::StartWorkflowRequest request;
-  request.set_workflow_id(options.workflow_id.empty() ? TimeOrderedUuid() : options.workflow_id);
+  request.set_workflow_id(options.workflow_id);  // none: the workflow is called as the request
   request.set_name(name.data(), name.size());
   request.mutable_input()->set_data(std::move(input));
-  request.set_request_id(RandomUuid());
+  request.set_request_id(TimeOrderedUuid());
   request.set_timeout_ms(options.timeout.count());
   return request;
 }

@@ -63,6 +63,22 @@ TEST_P(StartsTest, AnotherStartOfTheSameIdGetsTheExistingWorkflow) {
   EXPECT_THAT(Select("inputs", "workflow_input", "order-1"), ElementsAre(R"({"positionalArgs":[1]})"));
 }
 
+TEST_P(StartsTest, NobodyElsesWorkflowGetsAnInputWhereItsOwnIsGone) {
+  Begin("order-1");
+  DeleteInput("order-1");
+  EXPECT_FALSE(CommitOne(&Batch::starts, Start("order-1", "token-2")).created);
+  EXPECT_THAT(Select("inputs", "workflow_input", "order-1"), IsEmpty());
+}
+
+TEST_P(StartsTest, AWorkflowThatIsCalledAsItsRequestIsWrittenOnce) {
+  for (int n = 0; n < 2; ++n) {
+    StartOp start = Start("token-1", "token-1");
+    EXPECT_TRUE(CommitOne(&Batch::starts, start).created);
+    EXPECT_THAT(Select("inputs", "workflow_input", "token-1"), ElementsAre(R"({"positionalArgs":[1]})"));
+  }
+  EXPECT_EQ(Row("token-1"), "PENDING,token-1,1");
+}
+
 TEST_P(StartsTest, SameIdWithAnotherNameIsAConflictThatShowsBothNames) {
   Begin("order-1");
   StartOp other = Start("order-1", "token-2");

@@ -120,6 +120,10 @@ void StoreTest::RefuseStepsNamed(const std::string& name) {
   }
 }
 
+void StoreTest::DeleteInput(const std::string& id) {
+  database_->Run(absl::StrCat("DELETE FROM ", database_->Table("workflow_input"), " WHERE workflow_uuid = '", id, "'"));
+}
+
 void StoreTest::LoseStepsNamed(const std::string& name) {
   const std::string table = database_->Table("operation_outputs");
   const std::string when = absl::StrCat(" WHEN (NEW.function_name = '", name, "') ");

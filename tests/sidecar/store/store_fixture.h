@@ -55,6 +55,7 @@ class StoreTest : public OverDatabases {
   std::vector<std::string> OutcomeRows(const std::string& id);  // "output,error"
   std::vector<std::string> Select(const std::string& columns, const std::string& table, const std::string& id);
 
+  void DeleteInput(const std::string& id);
   // Refuses steps of this name, as a database does that finds the data itself impossible.
   void RefuseStepsNamed(const std::string& name);
   // Lets steps of this name vanish without an error.
