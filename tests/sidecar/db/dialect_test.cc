@@ -14,7 +14,7 @@ constexpr Query kExample = {
 
 TEST(DialectTest, RowsAreArraysOnPostgres) {
   EXPECT_EQ(ExpandQuery(PostgresDialect("dbos"), kExample, Dialect::Rows::kArrays),
-            "SELECT $1, i.id FROM unnest(CAST($2 AS text[]), CAST($3 AS int4[])) AS i(id, step) "
+            "SELECT $1, i.id FROM (SELECT unnest(CAST($2 AS text[])) AS id, unnest(CAST($3 AS int4[])) AS step) AS i "
             "JOIN \"dbos\".t AS s ON s.id = i.id WHERE x = '{}' FOR NO KEY UPDATE OF s");
 }
 
