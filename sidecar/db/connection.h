@@ -14,7 +14,6 @@
 //           No message ever contains a password.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -23,6 +22,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
+#include "sidecar/base/meanwhile.h"
 #include "sidecar/db/query.h"
 #include "sidecar/db/result.h"
 
@@ -37,22 +37,20 @@ enum class ConnectionRole {
 
 class Connection {
  public:
-  // Called once in a while that would otherwise be spent waiting for the database. May be empty.
-  using Meanwhile = std::function<void()>;
-
   virtual ~Connection() = default;
 
   // Runs all statements in order in one transaction and returns the result of each. On PostgreSQL BEGIN, statements and
-  // COMMIT travel together in one round trip. `meanwhile` runs at most once: before a connection has to be made, else
-  // when everything is sent; where nothing is sent, before everything.
+  // COMMIT travel together in one round trip.
   virtual absl::StatusOr<std::vector<Result>> RunBatch(std::span<const Statement> statements,
                                                        const Meanwhile& meanwhile) = 0;
   absl::StatusOr<std::vector<Result>> RunBatch(std::span<const Statement> statements) {
     return RunBatch(statements, {});
   }
 
-  // Sends what RunBatch would send, if that takes no waiting; the next call must then be RunBatch with the same
-  // statements. Where it is not possible nothing happens, and that RunBatch does it all.
+  // Sends what RunBatch would send, if that takes no waiting; a RunBatch with the same statements, which must stay
+  // where they are, has to follow. Where it is not possible nothing happens, and that RunBatch does it all. One at a
+  // time. Other calls may come in between, and `at_commit` of the batch before it may call this: it is a transaction by
+  // itself, which the server runs after that batch whatever becomes of it.
   virtual void SendBatch(std::span<const Statement> /*statements*/) {}
 
   // Runs one statement by itself.

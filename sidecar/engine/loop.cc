@@ -80,6 +80,7 @@ class EngineLoop::Threads {
   void Round();  // events and time into the engine; reads and answers out
   Batch TakeBatch();
   Batch NextBatch();
+  void SendNext();
   void Commit(Batch& batch);  // until it succeeds or we stop
   void Answer();              // the verdicts of `committed_`, if there is one
   void WaitForWork();
@@ -111,7 +112,7 @@ class EngineLoop::Threads {
 
   // ---- of whoever has the lead
   std::unique_ptr<Storage> writer_storage_;
-  Batch sent_;       // while the lead was borrowed
+  Batch sent_;       // while the lead was borrowed, or the batch before it was about to be committed
   Batch committed_;  // not answered yet
 
   std::thread writer_;
@@ -162,14 +163,20 @@ Batch EngineLoop::Threads::NextBatch() {
 
 // On the thread of an event, which must not wait: what is sent here is received by the writer.
 void EngineLoop::Threads::RunBorrowed() {
-  Round();
-  sent_ = TakeBatch();
-  if (!sent_.empty()) writer_storage_->Send(sent_);
+  SendNext();
   {
     MutexLock lock(mailbox_mu_);
     lead_ = Lead::kWriter;
   }
   writer_wake_.NotifyOne();
+}
+
+// What has come in by then does not wait for the log of the batch before it.
+void EngineLoop::Threads::SendNext() {
+  if (!sent_.empty()) return;  // that batch failed once: its successor waits as it is
+  Round();
+  sent_ = TakeBatch();
+  if (!sent_.empty()) writer_storage_->Send(sent_);
 }
 
 Batch EngineLoop::Threads::TakeBatch() {
@@ -202,10 +209,11 @@ void EngineLoop::Threads::WaitForWork() {
 }
 
 void EngineLoop::Threads::Commit(Batch& batch) {
+  const Meanwhile meanwhile = {.at_first = [this] { Answer(); }, .at_commit = [this] { SendNext(); }};
   absl::Duration delay = options_.retry_delay_min;
   commit_started_ns_.store(NowNs(), std::memory_order_relaxed);
   for (int tries = 0; !stopping_.load(std::memory_order_relaxed); ++tries) {
-    const absl::Status status = writer_storage_->Commit(batch, [this] { Answer(); });
+    const absl::Status status = writer_storage_->Commit(batch, meanwhile);
     if (status.ok()) break;
     if (tries == 0 || delay == options_.retry_delay_max) {
       Log(LogLevel::kWarning, "commit failed, trying again", {{"error", Message(status)}});

@@ -2,7 +2,8 @@
 //
 // The writer thread drains the mailbox into the engine, takes the batch that came of it, commits it (blocking), and
 // feeds the verdicts back: while one batch commits the next one fills, and a lone caller pays one wake-up. Where a next
-// batch is waiting it is sent first, and the one before it is answered while the database works. While the writer has
+// batch is waiting it is sent first, and the one before it is answered while the database works; behind a large batch
+// it is sent before that one's commit is known, where the database allows (docs/adr/0005). While the writer has
 // nothing to do, whoever posts an event does its work up to the point of waiting (docs/adr/0004). When a commit takes
 // long, the second thread keeps the engine alive (pings, closings, refusals). Reader threads run reads.
 //

@@ -21,6 +21,8 @@ struct BatchView {
   std::vector<RecoverOp*> recoveries;
   std::vector<RegisterVersionOp*> versions;
   std::vector<AdoptOp*> adoptions;
+
+  bool operator==(const BatchView& other) const = default;  // the same operations
 };
 
 BatchView ViewOf(Batch& batch);

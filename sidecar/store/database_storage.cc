@@ -70,10 +70,12 @@ DatabaseStorage::DatabaseStorage(std::unique_ptr<Connection> connection, Identit
 
 DatabaseStorage::~DatabaseStorage() = default;
 
-absl::Status DatabaseStorage::Commit(Batch& batch, const std::function<void()>& meanwhile) {
+absl::Status DatabaseStorage::Commit(Batch& batch, const Meanwhile& meanwhile) {
   if (batch.empty()) return absl::OkStatus();
-  if (const auto sent = std::exchange(sent_, nullptr)) return Finish(*sent, meanwhile);
-  return CommitView(ViewOf(batch), meanwhile);
+  BatchView view = ViewOf(batch);
+  if (sent_ == nullptr || sent_->view != view) return CommitView(view, meanwhile);
+  const auto sent = std::exchange(sent_, nullptr);
+  return Finish(*sent, meanwhile);
 }
 
 void DatabaseStorage::Send(Batch& batch) {
@@ -84,7 +86,7 @@ void DatabaseStorage::Send(Batch& batch) {
   connection_->SendBatch(sent_->plan.statements());
 }
 
-absl::Status DatabaseStorage::CommitView(const BatchView& view, const std::function<void()>& meanwhile) {
+absl::Status DatabaseStorage::CommitView(const BatchView& view, const Meanwhile& meanwhile) {
   ASSIGN_OR_RETURN(const std::unique_ptr<Transaction> transaction, Plan(view));
   return Finish(*transaction, meanwhile);
 }
@@ -115,7 +117,7 @@ absl::StatusOr<std::unique_ptr<DatabaseStorage::Transaction>> DatabaseStorage::P
   return transaction;
 }
 
-absl::Status DatabaseStorage::Finish(Transaction& transaction, const std::function<void()>& meanwhile) {
+absl::Status DatabaseStorage::Finish(Transaction& transaction, const Meanwhile& meanwhile) {
   const BatchView& view = transaction.view;
   const absl::StatusOr<std::vector<Result>> results = connection_->RunBatch(transaction.plan.statements(), meanwhile);
   if (!results.ok()) {

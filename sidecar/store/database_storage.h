@@ -25,7 +25,7 @@ class DatabaseStorage : public Storage {
   ~DatabaseStorage() override;
 
   using Storage::Commit;
-  absl::Status Commit(Batch& batch, const std::function<void()>& meanwhile) override;
+  absl::Status Commit(Batch& batch, const Meanwhile& meanwhile) override;
   void Send(Batch& batch) override;
   absl::StatusOr<std::vector<std::string>> FindClaimable(const ClaimFilter& filter) override;
   absl::StatusOr<Due> Probe(const ProbeRequest& request) override;
@@ -39,8 +39,8 @@ class DatabaseStorage : public Storage {
  private:
   struct Transaction;
   absl::StatusOr<std::unique_ptr<Transaction>> Plan(BatchView of);
-  absl::Status Finish(Transaction& transaction, const std::function<void()>& meanwhile);
-  absl::Status CommitView(const BatchView& view, const std::function<void()>& meanwhile);
+  absl::Status Finish(Transaction& transaction, const Meanwhile& meanwhile);
+  absl::Status CommitView(const BatchView& view, const Meanwhile& meanwhile);
   absl::Status CommitOneByOne(const BatchView& view, const absl::Status& refusal);
 
   const std::unique_ptr<Connection> connection_;

@@ -19,6 +19,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
+#include "sidecar/base/meanwhile.h"
 #include "sidecar/model/batch.h"
 #include "sidecar/model/step.h"
 #include "sidecar/model/workflow.h"
@@ -89,13 +90,13 @@ class Storage {
   virtual ~Storage() = default;
 
   // Runs the batch in one transaction and fills its verdicts. OK means committed with full durability. An operation
-  // that the database refuses for itself alone gets kDatabaseError; the rest are committed. `meanwhile` may be empty;
-  // it is called at most once, where the call would only wait for the database.
-  virtual absl::Status Commit(Batch& batch, const std::function<void()>& meanwhile) = 0;
+  // that the database refuses for itself alone gets kDatabaseError; the rest are committed.
+  virtual absl::Status Commit(Batch& batch, const Meanwhile& meanwhile) = 0;
   absl::Status Commit(Batch& batch) { return Commit(batch, {}); }
 
-  // Sends the batch to the database, if that takes no waiting. The next call must be Commit with the same batch, by
-  // whatever thread, and does what is left.
+  // Sends the batch to the database, if that takes no waiting. Commit with the same batch has to follow, by whatever
+  // thread, and does what is left; before it only the batch that came before may be committed. So `at_commit` of that
+  // one may call this: both stay transactions of their own, and either may fail alone.
   virtual void Send(Batch& /*batch*/) {}
 
   // Ids that a ClaimOp may take, oldest first. Takes no lock that outlives the call.

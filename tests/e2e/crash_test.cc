@@ -175,6 +175,25 @@ TEST_P(CrashTest, ManyWorkflowsUnderRandomKillsAllEndAndMatchTheLedger) {
   ExpectNoRecordedBodyRanAgain(world);
 }
 
+// Enough workflows for batches that PostgreSQL is sent before the ones before them are committed.
+class CrowdTest : public ::testing::TestWithParam<std::string> {};
+
+TEST_P(CrowdTest, TwoBatchesAreUnderWayWhenTheSidecarIsStruckAndNoBodyRunsTwice) {
+  World world(DatabaseKind::kPostgres);
+  world.StartSidecar(GetParam());
+  world.StartApp();
+  Callers callers(world, 40);
+  callers.Finish();
+  callers.CheckRecords();
+  ExpectEachBodyRanOnce(world);
+  ExpectStruck(world);
+}
+
+INSTANTIATE_TEST_SUITE_P(Points, CrowdTest,
+                         ::testing::Values("behind:start:1:kill", "behind:step:1:kill", "behind:step:3:stop",
+                                           "behind:completion:1:kill"),
+                         [](const auto& test) { return TestName(test.param); });
+
 TEST_P(CrashTest, AStartWithAGeneratedIdIsOneWorkflowThoughTheSidecarDiesBeforeItsAnswer) {
   World world(GetParam());
   world.StartSidecar("after:start:1:kill");

@@ -32,6 +32,11 @@ class FaultyStorage : public Storage {
 
   // What is to be struck before its commit must not have been sent.
   void Send(Batch& batch) override {
+    if (fault_.moment == "behind") {
+      storage_->Send(batch);
+      if (behind_ && Holds(batch, fault_.kind) && ++seen_ == fault_.n) Strike();
+      return;
+    }
     const bool strikes = Holds(batch, fault_.kind) && seen_ + 1 == fault_.n;
     if (strikes && fault_.moment == "before") return;
     storage_->Send(batch);
@@ -39,13 +44,19 @@ class FaultyStorage : public Storage {
   }
 
   using Storage::Commit;
-  absl::Status Commit(Batch& batch, const std::function<void()>& meanwhile) override {
-    const bool strikes = Holds(batch, fault_.kind) && ++seen_ == fault_.n;
+  absl::Status Commit(Batch& batch, const Meanwhile& meanwhile) override {
+    const bool strikes = fault_.moment != "behind" && Holds(batch, fault_.kind) && ++seen_ == fault_.n;
     if (strikes && fault_.moment == "before") Strike();
-    const absl::Status status = storage_->Commit(batch, [&] {
+    const auto at_first = [&] {
       if (strikes && fault_.moment == "during") Strike();
-      if (meanwhile) meanwhile();
-    });
+      if (meanwhile.at_first) meanwhile.at_first();
+    };
+    const auto at_commit = [&] {
+      behind_ = true;
+      if (meanwhile.at_commit) meanwhile.at_commit();
+      behind_ = false;
+    };
+    const absl::Status status = storage_->Commit(batch, {at_first, at_commit});
     if (strikes && fault_.moment == "after" && status.ok()) Strike();
     return status;
   }
@@ -78,6 +89,7 @@ class FaultyStorage : public Storage {
   const std::unique_ptr<Storage> storage_;
   const Fault fault_;
   int seen_ = 0;
+  bool behind_ = false;  // what is sent now goes behind a batch that is not known to be committed
 };
 
 }  // namespace
@@ -94,7 +106,8 @@ Fault ParseFault(const char* text) {
   std::getline(words, action);
   fault.n = std::atoi(n.c_str());
   fault.signal = action == "kill" ? SIGKILL : SIGSTOP;
-  DBOS_CHECK(fault.moment == "before" || fault.moment == "during" || fault.moment == "after");
+  DBOS_CHECK(fault.moment == "before" || fault.moment == "during" || fault.moment == "after" ||
+             fault.moment == "behind");
   DBOS_CHECK(fault.n > 0 && (action == "kill" || action == "stop"));
   return fault;
 }

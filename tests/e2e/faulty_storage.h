@@ -1,9 +1,10 @@
 // FaultyStorage: a Storage that ends or pauses its own process at a named point of the n-th commit of a kind.
 //
-// DBOS_TEST_FAULT is "<before|during|after>:<kind>:<n>:<kill|stop>", for example "after:step:3:kill": the third commit
-// that holds a step is durable and nobody has been told. During: PostgreSQL has been sent everything and goes on with
-// it; SQLite has not begun. It leaves a file "struck" in its directory. Kinds: start, step, completion, claim,
-// take_over, hand_back, adopt, recover, version.
+// DBOS_TEST_FAULT is "<before|during|after|behind>:<kind>:<n>:<kill|stop>", for example "after:step:3:kill": the third
+// commit that holds a step is durable and nobody has been told. During: PostgreSQL has been sent everything and goes on
+// with it; SQLite has not begun. Behind: PostgreSQL has been sent everything, while the batch before it is not known to
+// be committed; only such batches count. It leaves a file "struck" in its directory. Kinds: start, step, completion,
+// claim, take_over, hand_back, adopt, recover, version.
 #pragma once
 
 #include <memory>

@@ -14,6 +14,8 @@ namespace dbos::sidecar {
 namespace {
 
 constexpr Query kBegin = {.name = "begin", .args = "", .rows = "", .sql = "BEGIN"};
+// Statements of so many rows take the server long enough for us to prepare the batch that follows.
+constexpr std::size_t kManyRows = 8;
 constexpr Query kCommit = {.name = "commit", .args = "", .rows = "", .sql = "COMMIT"};
 
 Result ToResult(const PGresult* from) {
@@ -71,28 +73,41 @@ absl::Status PostgresConnection::ApplySettings() {
 absl::StatusOr<std::vector<Result>> PostgresConnection::RunBatch(std::span<const Statement> statements,
                                                                  const Meanwhile& meanwhile) {
   const bool connected = connection_ != nullptr;
-  if (!connected && meanwhile) meanwhile();
-  const Unit unit = UnitOf(statements);
-  if (!std::exchange(batch_sent_, false)) RETURN_IF_ERROR(SendPipeline(statements, unit));
-  if (connected && meanwhile) meanwhile();
-  ASSIGN_OR_RETURN(std::vector<Result> results, ReceivePipeline());
-  if (unit == Unit::kStatement) return results;
-  results.pop_back();  // COMMIT's
-  results.erase(results.begin());
-  return results;
+  if (!connected && meanwhile.at_first) meanwhile.at_first();
+  const bool sent = sent_ == statements.data() && (kept_ || (in_flight_ && connected));
+  if (!sent) {
+    KeepSent();
+    RETURN_IF_ERROR(SendPipeline(statements, UnitOf(statements)));
+  }
+  if (connected && meanwhile.at_first) meanwhile.at_first();
+  if (sent) {
+    sent_ = nullptr;
+    in_flight_ = false;
+    if (kept_) return *std::exchange(kept_, std::nullopt);
+  }
+  return ReceivePipeline(meanwhile.at_commit);
 }
 
 void PostgresConnection::SendBatch(std::span<const Statement> statements) {
-  if (connection_ != nullptr) batch_sent_ = SendPipeline(statements, UnitOf(statements)).ok();
+  if (connection_ == nullptr) return;
+  in_flight_ = SendPipeline(statements, UnitOf(statements)).ok();
+  sent_ = statements.data();
+}
+
+// Makes room on the connection for another call.
+void PostgresConnection::KeepSent() {
+  if (std::exchange(in_flight_, false) && connection_ != nullptr) kept_ = ReceivePipeline({});
 }
 
 absl::StatusOr<Result> PostgresConnection::Execute(const Statement& statement) {
+  KeepSent();
   RETURN_IF_ERROR(SendPipeline({&statement, 1}, Unit::kStatement));
-  ASSIGN_OR_RETURN(std::vector<Result> results, ReceivePipeline());
+  ASSIGN_OR_RETURN(std::vector<Result> results, ReceivePipeline({}));
   return std::move(results.front());
 }
 
 absl::StatusOr<Result> PostgresConnection::RunScript(const std::string& sql) {
+  KeepSent();
   RETURN_IF_ERROR(Connect());
   const ResultPointer result(PQexec(connection_.get(), sql.c_str()));
   const ExecStatusType status = PQresultStatus(result.get());
@@ -109,15 +124,30 @@ absl::Status PostgresConnection::SendPipeline(std::span<const Statement> stateme
   expected_.clear();
   PQsetnonblocking(connection_.get(), 1);
   PQenterPipelineMode(connection_.get());
-  if (unit == Unit::kTransaction) RETURN_IF_ERROR(Send(Statement(kBegin)));
-  for (const Statement& statement : statements) RETURN_IF_ERROR(Send(statement));
-  if (unit == Unit::kTransaction) RETURN_IF_ERROR(Send(Statement(kCommit)));
+  shows_early_ = false;
+  if (unit == Unit::kTransaction) {
+    RETURN_IF_ERROR(SendTransaction(statements));
+  } else {
+    RETURN_IF_ERROR(Send(statements.front(), Expected::Kind::kStatement));
+  }
   return PQpipelineSync(connection_.get()) == 1 ? absl::OkStatus() : Lost();
 }
 
-absl::StatusOr<std::vector<Result>> PostgresConnection::ReceivePipeline() {
-  absl::StatusOr<std::vector<Result>> results = ReceiveAll();
-  if (connection_ == nullptr) return results;
+absl::Status PostgresConnection::SendTransaction(std::span<const Statement> statements) {
+  RETURN_IF_ERROR(Send(Statement(kBegin), Expected::Kind::kBegin));
+  std::size_t rows = 0;
+  for (const Statement& statement : statements) {
+    RETURN_IF_ERROR(Send(statement, Expected::Kind::kStatement));
+    rows += statement.row_count();
+  }
+  shows_early_ = rows >= kManyRows;
+  if (shows_early_ && PQsendFlushRequest(connection_.get()) != 1) return Lost();
+  return Send(Statement(kCommit), Expected::Kind::kCommit);
+}
+
+absl::StatusOr<std::vector<Result>> PostgresConnection::ReceivePipeline(const std::function<void()>& at_commit) {
+  absl::StatusOr<std::vector<Result>> results = ReceiveAll(at_commit);
+  if (connection_ == nullptr || in_flight_) return results;
   if (PQexitPipelineMode(connection_.get()) != 1) return Lost();
   if (!results.ok()) RollBackIfOpen();
   return results;
@@ -138,7 +168,7 @@ PostgresConnection::Prepared& PostgresConnection::Look(const Statement& statemen
   return known.emplace(&query, std::move(prepared)).first->second;
 }
 
-absl::Status PostgresConnection::Send(const Statement& statement) {
+absl::Status PostgresConnection::Send(const Statement& statement, Expected::Kind kind) {
   Prepared& prepared = Look(statement);
   DBOS_CHECK(statement.args().size() == prepared.args.size());
   DBOS_CHECK(statement.values().size() == statement.row_count() * prepared.rows.size());
@@ -153,7 +183,7 @@ absl::Status PostgresConnection::Send(const Statement& statement) {
   const int sent = PQsendQueryPrepared(connection_.get(), prepared.name.c_str(), parameters.count(),
                                        parameters.values(), parameters.lengths(), parameters.formats(), 0);
   if (sent != 1) return Lost();
-  expected_.push_back({Expected::Kind::kStatement, &prepared});
+  expected_.push_back({kind, &prepared});
   return absl::OkStatus();
 }
 
@@ -176,10 +206,13 @@ absl::Status PostgresConnection::Prepare(Prepared& prepared) {
 
 // Reads the answers to everything in `expected_` and the end of the pipeline. The first error is the one that counts:
 // the server skips what follows it.
-absl::StatusOr<std::vector<Result>> PostgresConnection::ReceiveAll() {
+absl::StatusOr<std::vector<Result>> PostgresConnection::ReceiveAll(const std::function<void()>& at_commit) {
   std::vector<Result> results;
   absl::Status error;
-  for (const Expected& expected : expected_) {
+  const bool shows_early = shows_early_;
+  const std::vector<Expected> all = std::exchange(expected_, {});
+  for (const Expected& expected : all) {
+    if (expected.kind == Expected::Kind::kCommit && shows_early && error.ok() && at_commit) at_commit();
     ASSIGN_OR_RETURN(const ResultPointer result, Receive());
     const ExecStatusType status = PQresultStatus(result.get());
     if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK) {

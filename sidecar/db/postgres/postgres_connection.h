@@ -5,7 +5,9 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -51,7 +53,7 @@ class PostgresConnection : public Connection {
 
   // What one message of the pipeline will be answered with.
   struct Expected {
-    enum class Kind { kPrepare, kStatement };
+    enum class Kind { kPrepare, kBegin, kStatement, kCommit };
     Kind kind;
     Prepared* prepared;
   };
@@ -65,11 +67,13 @@ class PostgresConnection : public Connection {
   absl::Status Connect();
   absl::Status ApplySettings();
   Prepared& Look(const Statement& statement);
-  absl::Status Send(const Statement& statement);
+  absl::Status Send(const Statement& statement, Expected::Kind kind);
   absl::Status Prepare(Prepared& prepared);
   absl::Status SendPipeline(std::span<const Statement> statements, Unit unit);
-  absl::StatusOr<std::vector<Result>> ReceivePipeline();
-  absl::StatusOr<std::vector<Result>> ReceiveAll();
+  absl::Status SendTransaction(std::span<const Statement> statements);
+  void KeepSent();
+  absl::StatusOr<std::vector<Result>> ReceivePipeline(const std::function<void()>& at_commit);
+  absl::StatusOr<std::vector<Result>> ReceiveAll(const std::function<void()>& at_commit);
   absl::StatusOr<ResultPointer> Receive();
   absl::Status ErrorOf(const PGresult* result);
   absl::Status Lost();
@@ -81,8 +85,12 @@ class PostgresConnection : public Connection {
   std::unique_ptr<PGconn, CloseConnection> connection_;  // null: not connected
   std::unordered_map<const Query*, Prepared> prepared_;
   std::unordered_map<const Query*, Prepared> prepared_for_one_row_;
-  std::vector<Expected> expected_;
-  bool batch_sent_ = false;  // and not received yet
+  std::vector<Expected> expected_;  // of what was sent last
+  bool shows_early_ = false;        // and whether the server shows its results before it commits
+
+  const Statement* sent_ = nullptr;                          // the batch of SendBatch
+  bool in_flight_ = false;                                   // it is not received yet
+  std::optional<absl::StatusOr<std::vector<Result>>> kept_;  // it was received when other calls came in between
 };
 
 }  // namespace dbos::sidecar

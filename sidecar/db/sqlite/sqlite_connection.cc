@@ -86,7 +86,7 @@ class SqliteConnection : public Connection {
   using Connection::RunBatch;
   absl::StatusOr<std::vector<Result>> RunBatch(std::span<const Statement> statements,
                                                const Meanwhile& meanwhile) override {
-    if (meanwhile) meanwhile();
+    if (meanwhile.at_first) meanwhile.at_first();
     return Guard<std::vector<Result>>([&] {
       std::vector<Result> results;
       database_->exec(role_ == ConnectionRole::kReader ? "BEGIN" : "BEGIN IMMEDIATE");

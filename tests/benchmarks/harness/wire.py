@@ -15,6 +15,11 @@ def count(proxy: Program, program: Program, request: dict) -> dict:
     return answer | {"counts": json.loads(proxy.line())}
 
 
+def trips(counts: dict) -> int:
+    """Whatever asks the server for an answer."""
+    return counts["syncs"] + counts["flushes"]
+
+
 def commits_of(bench: Bench, database: str) -> int:
     """Transactions that PostgreSQL has counted. Backends report when they end: ask after the side has stopped."""
     return bench.postgres.admin.number(f"SELECT xact_commit FROM pg_stat_database WHERE datname = '{database}'")
@@ -23,6 +28,10 @@ def commits_of(bench: Bench, database: str) -> int:
 def per_unit(long: dict, short: dict, field: str, units: int) -> float:
     """The cost of one unit from two run lengths, so that what is not part of the unit drops out."""
     return (long["counts"][field] - short["counts"][field]) / units
+
+
+def trips_per_unit(long: dict, short: dict, units: int) -> float:
+    return (trips(long["counts"]) - trips(short["counts"])) / units
 
 
 def count_side(bench: Bench, proxy: Program, program: Program) -> dict:
@@ -35,11 +44,11 @@ def count_side(bench: Bench, proxy: Program, program: Program) -> dict:
     program.ask(**busy | {"workflows": 50})
     crowd = count(proxy, program, busy)
     steps = crowd["workflows"] * 10
-    return {"alone_per_step": per_unit(long, short, "syncs", workflows * 10),
-            "alone_per_one_step_workflow": short["counts"]["syncs"] / workflows,
+    return {"alone_per_step": trips_per_unit(long, short, workflows * 10),
+            "alone_per_one_step_workflow": trips(short["counts"]) / workflows,
             "alone_statements_per_step": per_unit(long, short, "executes", workflows * 10),
             "alone_answers_per_step": per_unit(long, short, "ready_for_query", workflows * 10),
-            "at_50_per_step": crowd["counts"]["syncs"] / steps,
+            "at_50_per_step": trips(crowd["counts"]) / steps,
             "at_50_statements_per_step": crowd["counts"]["executes"] / steps,
             "at_50_flushes_per_step": crowd["counts"]["flushes"] / steps,
             "at_50_turns_per_step": crowd["counts"]["turns"] / steps}

@@ -43,6 +43,14 @@ class ConnectionTest : public testing::TestWithParam<DatabaseKind> {
     statement.AddRow({id, std::int64_t{1}, std::int64_t{2}, true});
     return statement;
   }
+  // Of as many rows as make a batch large.
+  static std::vector<Statement> InsertMany(std::string_view first = "r0") {
+    static const std::string kIds = "r0r1r2r3r4r5r6r7";
+    Statement statement = Insert(first);
+    for (std::size_t n = 1; n < 8; ++n)
+      statement.AddRow({std::string_view(kIds).substr(2 * n, 2), kNull, kNull, kNull});
+    return {statement, Statement(kAll)};
+  }
   std::vector<std::string> Ids() {
     return database_->Query("SELECT id FROM " + database_->Table("thing") + " ORDER BY id");
   }
@@ -124,7 +132,7 @@ TEST_P(ConnectionTest, ErrorOfWhatWasSentComesWithTheResults) {
 TEST_P(ConnectionTest, WhatIsToBeDoneMeanwhileIsDoneOnce) {
   for (const char* id : {"a", "b"}) {  // before there is a connection, and with one
     int times = 0;
-    ASSERT_TRUE(connection_->RunBatch(std::vector<Statement>{Insert(id)}, [&] { ++times; }).ok());
+    ASSERT_TRUE(connection_->RunBatch(std::vector<Statement>{Insert(id)}, {.at_first = [&] { ++times; }}).ok());
     EXPECT_EQ(times, 1);
   }
 }
@@ -159,9 +167,78 @@ TEST_P(ConnectionTest, ResultsLargerThanTheSocketsBufferDoNotBlockTheBatch) {
   EXPECT_TRUE(results.ok()) << results.status();
 }
 
+TEST_P(ConnectionTest, ABatchThatIsSentBeforeTheOneBeforeItIsCommittedRunsOnceAfterIt) {
+  const std::vector<Statement> first = InsertMany();
+  const std::vector<Statement> second = {Insert("second"), Statement(kAll)};
+  const auto send = [&] { connection_->SendBatch(second); };
+  ASSERT_TRUE(connection_->RunBatch(first, {.at_commit = send}).ok());
+  const auto results = connection_->RunBatch(second);
+  ASSERT_TRUE(results.ok()) << results.status();
+  EXPECT_EQ((*results)[1].size(), 9);
+  EXPECT_EQ(Ids().size(), 9);
+}
+
+TEST_P(ConnectionTest, OtherCallsMayComeBetweenABatchAndTheOneThatIsSentBehindIt) {
+  const std::vector<Statement> first = InsertMany();
+  const std::vector<Statement> second = {Insert("second"), Statement(kAll)};
+  const std::vector<Statement> other = {Insert("other"), Statement(kAll)};
+  const auto send = [&] { connection_->SendBatch(second); };
+  ASSERT_TRUE(connection_->RunBatch(first, {.at_commit = send}).ok());
+  ASSERT_TRUE(connection_->Execute(Statement(kAll)).ok());
+  ASSERT_TRUE(connection_->RunBatch(other).ok());
+  ASSERT_TRUE(connection_->RunScript("SELECT 1").ok());
+  const auto results = connection_->RunBatch(second);
+  ASSERT_TRUE(results.ok()) << results.status();
+  EXPECT_EQ((*results)[0][0].Text(0), "second");
+  EXPECT_EQ(Ids().size(), 10);
+}
+
+TEST_P(ConnectionTest, ABatchThatFailsBehindAnotherFailsAlone) {
+  const std::vector<Statement> first = InsertMany();
+  const std::vector<Statement> second = {Insert("second"), Insert("r0")};
+  const auto send = [&] { connection_->SendBatch(second); };
+  ASSERT_TRUE(connection_->RunBatch(first, {.at_commit = send}).ok());
+  EXPECT_TRUE(absl::IsAlreadyExists(connection_->RunBatch(second).status()));
+  ASSERT_TRUE(connection_->RunBatch(std::vector<Statement>{Insert("third"), Statement(kAll)}).ok());
+  EXPECT_EQ(Ids().size(), 9);
+}
+
+TEST_P(ConnectionTest, NothingIsSentBehindABatchThatFails) {
+  ASSERT_TRUE(connection_->RunBatch(std::vector<Statement>{Insert("r0")}).ok());
+  int times = 0;
+  EXPECT_TRUE(absl::IsAlreadyExists(connection_->RunBatch(InsertMany(), {.at_commit = [&] { ++times; }}).status()));
+  EXPECT_EQ(times, 0);
+}
+
 INSTANTIATE_OVER_DATABASES(ConnectionTest);
 
 class PostgresConnectionTest : public ConnectionTest {};
+
+TEST_P(PostgresConnectionTest, OnlyALargeBatchShowsItsResultsBeforeItsCommit) {
+  int times = 0;
+  const Meanwhile meanwhile = {.at_commit = [&] { ++times; }};
+  ASSERT_TRUE(connection_->RunBatch(std::vector<Statement>{Insert("small"), Statement(kAll)}, meanwhile).ok());
+  EXPECT_EQ(times, 0);
+  ASSERT_TRUE(connection_->RunBatch(InsertMany(), meanwhile).ok());
+  EXPECT_EQ(times, 1);
+}
+
+TEST_P(PostgresConnectionTest, ABatchBehindAnotherIsSentAgainWhenTheConnectionWasLost) {
+  const std::vector<Statement> first = InsertMany();
+  const std::vector<Statement> second = {Insert("second"), Statement(kAll)};
+  const auto lose = [&] {
+    database_->Run(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = current_database() "
+        "AND pid <> pg_backend_pid()");
+    connection_->SendBatch(second);
+  };
+  const absl::Status status = connection_->RunBatch(first, {.at_commit = lose}).status();
+  EXPECT_TRUE(status.ok() || absl::IsUnavailable(status)) << status;  // its commit may have come before
+  auto results = connection_->RunBatch(second);
+  if (status.ok() && !results.ok()) results = connection_->RunBatch(second);  // nobody knew of the loss before
+  ASSERT_TRUE(results.ok()) << results.status();
+  EXPECT_EQ((*results)[0][0].Text(0), "second");
+}
 
 TEST_P(PostgresConnectionTest, BrokenConnectionIsReportedOnceAndReplaced) {
   ASSERT_TRUE(connection_->RunBatch(std::vector<Statement>{Insert("a")}).ok());

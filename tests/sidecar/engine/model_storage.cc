@@ -141,7 +141,7 @@ void ModelStorage::Adopt(AdoptOp& op) const {
   op.workflow = found->second.row;
 }
 
-absl::Status ModelStorage::Commit(Batch& batch, const std::function<void()>& /*meanwhile*/) {
+absl::Status ModelStorage::Commit(Batch& batch, const Meanwhile& /*meanwhile*/) {
   for (RecoverOp& op : batch.recoveries) {
     op.recovered.clear();
     for (auto& [id, stored] : rows) {

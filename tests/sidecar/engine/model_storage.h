@@ -34,7 +34,7 @@ class ModelStorage : public Storage {
   std::string poisoned;                 // starts of this id are refused for themselves
 
   using Storage::Commit;
-  absl::Status Commit(Batch& batch, const std::function<void()>& meanwhile) override;
+  absl::Status Commit(Batch& batch, const Meanwhile& meanwhile) override;
   absl::StatusOr<std::vector<std::string>> FindClaimable(const ClaimFilter& filter) override;
   absl::StatusOr<Due> Probe(const ProbeRequest& request) override;
   absl::StatusOr<std::vector<Replay>> LoadReplay(const std::vector<ReplayRequest>& requests,

@@ -48,13 +48,17 @@ class PostgresTest : public StoreTest {
     proxy_->Arm({.fault = fault});
     const absl::Status lost = writer_->Commit(batch);
     EXPECT_TRUE(absl::IsUnavailable(lost)) << lost;
+    WaitUntilOthersAreGone(lost);
+    Commit(batch);
+  }
+  // What the server makes of a lost connection is settled once its session is gone.
+  void WaitUntilOthersAreGone(const absl::Status& status) {
+    if (status.ok()) return;
     proxy_->Disarm();
-    // What the server makes of the lost connection is settled once its session is gone.
     database_->Run(
         "DO $$ BEGIN WHILE EXISTS (SELECT 1 FROM pg_stat_activity WHERE datname = current_database() "
         "AND pid <> pg_backend_pid()) LOOP PERFORM pg_sleep(0.01); PERFORM pg_stat_clear_snapshot(); "
         "END LOOP; END $$");
-    Commit(batch);
   }
 
   std::string directory_ = [] {
@@ -136,6 +140,94 @@ TEST_P(PostgresTest, LostCommitOfAClaimATakeOverAndAHandBackCountsNothingTwice) 
     EXPECT_EQ(Row("hand-" + id), "ENQUEUED,-,0");
   }
 }
+
+// Two batches, of which the second is on its way before the first one's commit is known.
+class TwoBatchesTest : public PostgresTest {
+ protected:
+  void Fill(const std::string& id) {
+    first_ = Batch();
+    second_ = Batch();
+    for (int n = 0; n < 8; ++n) {
+      first_.starts.push_back(Start(absl::StrCat(id, n), absl::StrCat("token-", id, n)));
+      const ExecutionRef execution = Begin(absl::StrCat("before-", id, n));
+      second_.steps.push_back(Step(execution, 0, "reserve", "1"));
+      second_.completions.push_back(Completion(execution, "7"));
+    }
+  }
+  void CommitBoth(const std::function<void()>& when_both_are_under_way) {
+    int sent = 0;
+    const auto at_commit = [&] {
+      ++sent;
+      writer_->Send(second_);
+      when_both_are_under_way();
+    };
+    const absl::Status status = writer_->Commit(first_, {.at_commit = at_commit});
+    EXPECT_EQ(sent, 1);
+    CommitAgain(status, first_);
+    CommitAgain(writer_->Commit(second_), second_);
+  }
+  void CommitAgain(const absl::Status& status, Batch& batch) {
+    EXPECT_TRUE(status.ok() || absl::IsUnavailable(status)) << status;
+    WaitUntilOthersAreGone(status);
+    if (!status.ok()) Commit(batch);
+  }
+  void ExpectEachOnce() {
+    for (const StartOp& op : first_.starts) {
+      EXPECT_TRUE(op.error.ok() && op.created) << op.error.message;
+      EXPECT_EQ(Row(op.workflow_id), absl::StrCat("PENDING,token-", op.workflow_id, ",1"));
+      EXPECT_EQ(Row("before-" + op.workflow_id), "SUCCESS,-,1");
+      EXPECT_THAT(StepRows("before-" + op.workflow_id), ElementsAre("0,reserve,1,-,2001"));
+    }
+    for (const StepOp& op : second_.steps) EXPECT_TRUE(op.error.ok()) << op.error.message;
+    for (const CompletionOp& op : second_.completions) EXPECT_TRUE(op.error.ok()) << op.error.message;
+  }
+
+  Batch first_;
+  Batch second_;
+};
+
+TEST_P(TwoBatchesTest, TheFirstOnesResultsComeBeforeItsCommit) {
+  Fill("w");
+  proxy_->Arm({.fault = Fault::kStallBefore});
+  CommitBoth([&] {
+    EXPECT_TRUE(proxy_->WaitForFaults(1, absl::Seconds(10))) << "its commit is held up";
+    EXPECT_EQ(Row("w0"), "");
+    proxy_->Resume();
+  });
+  ExpectEachOnce();
+  EXPECT_EQ(proxy_->counts().connections, 1);
+}
+
+TEST_P(TwoBatchesTest, AConnectionThatIsLostBeforeTheFirstCommitIsFoundOut) {
+  Fill("w");
+  proxy_->Arm({.fault = Fault::kStallBefore});
+  CommitBoth([&] {
+    EXPECT_TRUE(proxy_->WaitForFaults(1, absl::Seconds(10)));
+    proxy_->DropAll();
+  });
+  ExpectEachOnce();
+}
+
+TEST_P(TwoBatchesTest, AConnectionThatIsLostAtAnyMomentIsFoundOut) {
+  for (int n = 0; n < 20; ++n) {
+    Fill(absl::StrCat("w", n, "-"));
+    CommitBoth([&] { proxy_->DropAll(); });
+    ExpectEachOnce();
+  }
+}
+
+TEST_P(TwoBatchesTest, ALostCommitOfTheSecondIsFoundOut) {
+  for (const Fault fault : {Fault::kDropBefore, Fault::kDropDuring, Fault::kSwallowAnswer}) {
+    Fill(absl::StrCat("w", static_cast<int>(fault), "-"));
+    proxy_->Arm({.fault = fault, .mentions = "INSERT INTO \"dbos\".workflow_output"});
+    CommitBoth([] {});
+    EXPECT_TRUE(proxy_->WaitForFaults(1, absl::ZeroDuration()));
+    ExpectEachOnce();
+    proxy_->ResetCounts();
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(OnlyPostgres, TwoBatchesTest, ::testing::Values(DatabaseKind::kPostgres), DatabaseKindName);
 
 // Commits the batch while another session is about to take the workflows over: it has to wait for that session.
 void CommitWhileReplaced(TestDatabase& database, const std::function<void()>& commit) {
