@@ -38,7 +38,7 @@ class World {
   int Pick(int n) { return static_cast<int>(random_() % static_cast<std::uint64_t>(n)); }
 
   void Event() {
-    switch (Pick(12)) {
+    switch (Pick(13)) {
       case 0:
         OpenOne();
         break;
@@ -64,6 +64,9 @@ class World {
         h_.lose_next_answer = true;
         break;
       case 10:
+        CrossTwoBatches();
+        break;
+      case 11:
         h_.Advance(absl::Milliseconds(Pick(700)));
         break;
       default:
@@ -129,7 +132,40 @@ class World {
     h_.Step(session, sink, ++seq_, ref, next, "\"" + ref.owner_token + "\"");
     sent_[seq_] = sink;
     steps_[seq_] = {ref, next};
-    if (Pick(2) == 0) h_.Settle();
+    if (Pick(2) == 0 && !batch_under_way_) h_.Settle();
+    Collect();
+  }
+
+  // Two batches are under way together; when the first has to be committed again, it is committed after the second.
+  void CrossTwoBatches() {
+    Batch first = h_.engine->TakeBatch();
+    batch_under_way_ = true;
+    for (int i = Pick(6); i > 0; --i) {
+      switch (Pick(4)) {
+        case 0:
+          StartOne();
+          break;
+        case 1:
+          CompleteOne();
+          break;
+        case 2:
+          if (Pick(3) == 0) CloseOne();
+          break;
+        default:
+          StepOne();
+      }
+    }
+    batch_under_way_ = false;
+    Batch second = h_.engine->TakeBatch();
+    if (!second.empty()) {
+      ASSERT_TRUE(h_.storage.Commit(second).ok());
+    }
+    if (!first.empty()) {
+      ASSERT_TRUE(h_.storage.Commit(first).ok());
+      h_.engine->Committed(std::move(first));
+    }
+    if (!second.empty()) h_.engine->Committed(std::move(second));
+    h_.engine->TakeDirtySinks();
     Collect();
   }
 
@@ -227,6 +263,7 @@ class World {
   std::map<std::uint64_t, std::shared_ptr<RecordingSink>> sent_;
   std::map<std::uint64_t, std::pair<ExecutionRef, std::int32_t>> steps_;
   std::set<const RecordingSink*> lost_;  // whoever waited there has gone
+  bool batch_under_way_ = false;
   SessionId last_session_ = 0;
   std::uint64_t seq_ = 0;
 };
