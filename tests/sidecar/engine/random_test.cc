@@ -94,6 +94,7 @@ class World {
     h_.engine->CloseSession(victim->first, Pick(2) == 0 ? CloseCause::kProcessGone : CloseCause::kConnectionLost);
     lost_.insert(victim->second.get());
     sessions_.erase(victim);
+    steps_under_way_.clear();  // whoever comes back begins with what was not acknowledged
   }
 
   void RestartSidecar() {
@@ -128,10 +129,12 @@ class World {
     auto [session, sink] = Anybody();
     const ExecutionRef ref = known_[static_cast<std::size_t>(Pick(static_cast<int>(known_.size())))];
     // A free step id, as deterministic code would use: an offence is evicted on purpose and would stay PENDING.
-    const auto next = static_cast<std::int32_t>(h_.storage.rows.at(ref.workflow_id).steps.size());
+    const auto stored = static_cast<std::int32_t>(h_.storage.rows.at(ref.workflow_id).steps.size());
+    const std::int32_t next = stored + steps_under_way_[ref.workflow_id];
     h_.Step(session, sink, ++seq_, ref, next, "\"" + ref.owner_token + "\"");
     sent_[seq_] = sink;
     steps_[seq_] = {ref, next};
+    if (batch_under_way_ && !sink->refused.contains(seq_)) ++steps_under_way_[ref.workflow_id];
     if (Pick(2) == 0 && !batch_under_way_) h_.Settle();
     Collect();
   }
@@ -156,9 +159,11 @@ class World {
       }
     }
     batch_under_way_ = false;
+    steps_under_way_.clear();
     Batch second = h_.engine->TakeBatch();
     if (!second.empty()) {
       ASSERT_TRUE(h_.storage.Commit(second).ok());
+      ExpectPrefixes();
     }
     if (!first.empty()) {
       ASSERT_TRUE(h_.storage.Commit(first).ok());
@@ -167,6 +172,14 @@ class World {
     if (!second.empty()) h_.engine->Committed(std::move(second));
     h_.engine->TakeDirtySinks();
     Collect();
+  }
+
+  // At no moment is a step stored without the steps before it: a sidecar may die at any.
+  void ExpectPrefixes() {
+    for (const auto& [id, stored] : h_.storage.rows) {
+      if (stored.steps.empty()) continue;
+      EXPECT_EQ(stored.steps.rbegin()->first, static_cast<std::int32_t>(stored.steps.size()) - 1) << id;
+    }
   }
 
   void CompleteOne() {
@@ -264,6 +277,7 @@ class World {
   std::map<std::uint64_t, std::pair<ExecutionRef, std::int32_t>> steps_;
   std::set<const RecordingSink*> lost_;  // whoever waited there has gone
   bool batch_under_way_ = false;
+  std::map<std::string, std::int32_t> steps_under_way_;  // by workflow
   SessionId last_session_ = 0;
   std::uint64_t seq_ = 0;
 };
