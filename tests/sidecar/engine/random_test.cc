@@ -126,41 +126,33 @@ class World {
   // Every token ever handed out may still be used by some zombie.
   void StepOne() {
     if (known_.empty()) return;
+    StepOf(known_[static_cast<std::size_t>(Pick(static_cast<int>(known_.size())))]);
+    if (Pick(2) == 0 && !batch_under_way_) h_.Settle();
+    Collect();
+  }
+
+  // A free step id, as deterministic code would use: an offence is evicted on purpose and would stay PENDING.
+  void StepOf(const ExecutionRef ref) {
     auto [session, sink] = Anybody();
-    const ExecutionRef ref = known_[static_cast<std::size_t>(Pick(static_cast<int>(known_.size())))];
-    // A free step id, as deterministic code would use: an offence is evicted on purpose and would stay PENDING.
     const auto stored = static_cast<std::int32_t>(h_.storage.rows.at(ref.workflow_id).steps.size());
     const std::int32_t next = stored + steps_under_way_[ref.workflow_id];
     h_.Step(session, sink, ++seq_, ref, next, "\"" + ref.owner_token + "\"");
     sent_[seq_] = sink;
     steps_[seq_] = {ref, next};
     if (batch_under_way_ && !sink->refused.contains(seq_)) ++steps_under_way_[ref.workflow_id];
-    if (Pick(2) == 0 && !batch_under_way_) h_.Settle();
-    Collect();
   }
 
   // Two batches are under way together; when the first has to be committed again, it is committed after the second.
   void CrossTwoBatches() {
-    Batch first = h_.engine->TakeBatch();
+    h_.Settle();
+    Collect();
     batch_under_way_ = true;
-    for (int i = Pick(6); i > 0; --i) {
-      switch (Pick(4)) {
-        case 0:
-          StartOne();
-          break;
-        case 1:
-          CompleteOne();
-          break;
-        case 2:
-          if (Pick(3) == 0) CloseOne();
-          break;
-        default:
-          StepOne();
-      }
-    }
+    Hurry();
+    Batch first = h_.engine->TakeBatch();
+    Hurry();
+    Batch second = h_.engine->TakeBatch();
     batch_under_way_ = false;
     steps_under_way_.clear();
-    Batch second = h_.engine->TakeBatch();
     if (!second.empty()) {
       ASSERT_TRUE(h_.storage.Commit(second).ok());
       ExpectPrefixes();
@@ -172,6 +164,28 @@ class World {
     if (!second.empty()) h_.engine->Committed(std::move(second));
     h_.engine->TakeDirtySinks();
     Collect();
+  }
+
+  // Events that nobody waits for, many of them about the same execution.
+  void Hurry() {
+    for (int i = Pick(8); i > 0; --i) {
+      switch (Pick(8)) {
+        case 0:
+          StartOne();
+          break;
+        case 1:
+          CompleteOne();
+          break;
+        case 2:
+          CloseOne();
+          break;
+        case 3:
+          StepOne();
+          break;
+        default:
+          if (!running_.empty()) StepOf(running_.begin()->second);
+      }
+    }
   }
 
   // At no moment is a step stored without the steps before it: a sidecar may die at any.
@@ -199,7 +213,7 @@ class World {
         // Of two dispatches since the last look, the one that owns the workflow is the later one.
         ExecutionRef& running = running_[dispatch.execution.workflow_id];
         const std::string& owner = h_.storage.rows.at(dispatch.execution.workflow_id).row.owner_token;
-        if (running.owner_token != owner) running = dispatch.execution;
+        if (running.workflow_id.empty() || running.owner_token != owner) running = dispatch.execution;
       }
       sink->dispatched.clear();
     }
