@@ -124,8 +124,8 @@ class Engine {
   absl::Time NextWake() const;
 
   // Database.
-  // The next batch, empty when there is nothing to write. It may be taken, and even committed, before the one before it
-  // is answered: it holds nothing of the executions that one is about.
+  // The next batch, empty when there is nothing to write, or nothing until the one before it is answered. Others may be
+  // taken, and even committed, before that: they hold nothing of the executions that one is about.
   Batch TakeBatch();
   void Committed(Batch batch);                      // the verdicts of a batch that came from TakeBatch, in that order
   void DatabaseFailed(const absl::Status& status);  // a commit failed and will be tried again

@@ -97,6 +97,7 @@ class Engine::State {
   void MoveDetached();
 
   // ---- batches.cc
+  bool RecoveryIsDue() const;
   void ExecutionsCommitted(InFlight& origins, Batch& batch);
   void GoOn(const std::string& workflow_id);
 
