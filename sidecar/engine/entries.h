@@ -94,12 +94,14 @@ struct Session {
   bool loading = false;              // the first of it is being read
   bool welcomed = false;
   bool draining = false;
+  bool kept_for_claim = false;  // its room is for what a claim under way brings
   absl::Time last_heard;
   absl::Time last_ping;
   std::uint64_t ping_nonce = 0;
 
   bool CanTake(const std::string& name) const {
-    return welcomed && !draining && running < static_cast<std::int64_t>(credit) && workflows.contains(name);
+    return welcomed && !draining && !kept_for_claim && running < static_cast<std::int64_t>(credit) &&
+           workflows.contains(name);
   }
 };
 
