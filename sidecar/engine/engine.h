@@ -46,8 +46,10 @@ struct EngineOptions {
   std::vector<std::string> expected_incarnations;
   std::size_t batch_operations_max = 512;
   std::size_t batch_bytes_max = 4 << 20;
-  std::size_t session_operations_max = 4096;
-  std::size_t pending_bytes_max = 256 << 20;
+  // What waits for a commit. A door with a session has limits of its own before these.
+  std::size_t execution_operations_max = 4096;
+  std::size_t cancels_max = 4096;
+  std::size_t pending_bytes_max = 256 << 20;  // of all operations, see CountedBytes: their number is bounded too
   std::size_t sessions_max = 256;
   std::size_t waiters_max = 100'000;
 };

@@ -26,7 +26,7 @@ void Engine::StartWorkflow(SessionId session, std::shared_ptr<ReplySink> sink, s
   if (request.parent->started_at_ms == 0) request.parent->started_at_ms = request.parent->completed_at_ms;
   Execution* parent = state_->Admit(caller, request.parent->execution, request.parent->step_id);
   if (parent == nullptr) return;
-  const std::size_t bytes = request.input.data.size();
+  const std::size_t bytes = CountedBytes(caller, request.input.data.size());
   state_->Enqueue(*parent, Operation{std::move(caller), bytes, std::move(request)});
 }
 
@@ -39,7 +39,7 @@ void Engine::State::AddStart(Caller caller, StartRequest request) {
     Refuse(caller, Reason::kInflightLimit, "too many bytes wait to be committed; send the start again later");
     return;
   }
-  const std::size_t bytes = request.input.data.size();
+  const std::size_t bytes = CountedBytes(caller, request.input.data.size());
   pending_bytes += bytes;
   starts.push_back({std::move(caller), std::move(request), kNoSession, "", bytes});
 }
