@@ -69,8 +69,13 @@ void Engine::State::StartCommitted(const PendingStart& start, StartOp op) {
 // it: then a process may have it, which comes back for it or whose work is recovered. After the recovery it is taken
 // over, because the old token may be in use.
 void Engine::State::RunStarted(const PendingStart& start, StartOp& op) {
-  if (op.owner_token != op.creator_token || executions.contains(op.workflow_id)) return;
-  if (op.existed && recover_wanted) return;
+  if (op.owner_token != op.creator_token || (op.existed && recover_wanted)) return;
+  if (auto found = executions.find(op.workflow_id); found != executions.end()) {
+    const bool stranger =
+        found->second.phase == Execution::Phase::kUntracked && found->second.ref.owner_token != op.owner_token;
+    if (!stranger) return;
+    Evict(ExecutionRef(found->second.ref), {Reason::kFenced, "the workflow was started under another token"});
+  }
   Session* runner = FindSession(start.runner);
   Execution& execution = executions[op.workflow_id];
   execution.ref = {op.workflow_id, op.owner_token};

@@ -113,6 +113,20 @@ TEST(ClaimsTest, AFullProcessDoesNotMakeTheSidecarAskForAnotherWithoutEnd) {
   EXPECT_EQ(full->dispatched.size(), 2U);
 }
 
+TEST(ClaimsTest, AStartRunsThoughAStrangersOperationForItCameMeanwhile) {
+  Harness h;
+  auto app = h.Open(1);
+  h.Start(1, app, 1, "order-1");
+  Batch batch = h.engine->TakeBatch();
+  auto stub = std::make_shared<RecordingSink>();
+  h.Step(kNoSession, stub, 1, {"order-1", "stranger"}, 0);
+  ASSERT_TRUE(h.storage.Commit(batch).ok());
+  h.engine->Committed(std::move(batch));
+  h.Settle();
+  EXPECT_EQ(app->dispatched.size(), 1U);
+  EXPECT_EQ(stub->refused.count(1), 1U);
+}
+
 TEST(ClaimsTest, NewStartsDoNotOvertakeWhatWaitsForEver) {
   Harness h;
   auto app = h.Open(1, 1);
