@@ -4,7 +4,8 @@
 // feeds the verdicts back: while one batch commits the next one fills, and a lone caller pays one wake-up. Where a next
 // batch is waiting it is sent first, and the one before it is answered while the database works. While the writer has
 // nothing to do, whoever posts an event does its work up to the point of waiting (docs/adr/0004). When a commit takes
-// long, the second thread keeps the engine alive (pings, closings, refusals). Reader threads run reads.
+// long, the second thread keeps the engine alive (pings, closings, refusals). Reader threads run reads. The
+// probe has one of its own: behind long reads it would look as if the database did not answer.
 //
 // Threads:  Post and PostRead may be called from any thread, gRPC's included, but not with a lock held that an event or
 //           a sink's Flush takes; they never block on the database.
