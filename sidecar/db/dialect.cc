@@ -85,7 +85,6 @@ Dialect PostgresDialect(const std::string& schema) {
   dialect.now_ms = "CAST(EXTRACT(epoch FROM now()) * 1000.0 AS BIGINT)";
   dialect.lock = "FOR NO KEY UPDATE OF s";
   dialect.skip_locked = "FOR NO KEY UPDATE OF s SKIP LOCKED";
-  dialect.octet_length = "OCTET_LENGTH";
   dialect.concurrently = "CONCURRENTLY";
   dialect.pin_search_path = "SET search_path = pg_catalog, pg_temp";
   dialect.schema_name = schema;
@@ -123,7 +122,6 @@ Dialect SqliteDialect() {
   Dialect dialect;
   dialect.migrations = "sqlite";
   dialect.now_ms = "CAST((julianday('now') - 2440587.5) * 86400000.0 + 0.5 AS INTEGER)";
-  dialect.octet_length = "LENGTH";
   dialect.rows = Dialect::Rows::kListed;
   dialect.migration_lock = Dialect::MigrationLock::kTransaction;
   dialect.ledger_exists = "SELECT MAX(name) FROM sqlite_master WHERE type = 'table' AND name = 'dbos_migrations'";
@@ -151,7 +149,6 @@ std::string ExpandSql(const Dialect& dialect, std::string_view sql) {
                                                 {"{lock}", dialect.lock},
                                                 {"{pending}", dialect.pending},
                                                 {"{skip_locked}", dialect.skip_locked},
-                                                {"{octet_length}", dialect.octet_length},
                                                 {"{concurrently}", dialect.concurrently},
                                                 {"{pin_search_path}", dialect.pin_search_path}});
 }

@@ -31,9 +31,6 @@ struct Dialect {
   // {skip_locked}: the same, passing over rows that another process holds.
   std::string skip_locked;
 
-  // {octet_length}: bytes of a text without reading it. SQLite 3.40 only has characters, which serves as an estimate.
-  std::string octet_length;
-
   // {concurrently}: builds an index without blocking writers; such a migration runs outside a transaction.
   std::string concurrently;
 

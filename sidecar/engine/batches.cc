@@ -165,9 +165,9 @@ void Composer::PlanRunner(PendingStart& start, StartOp& op) {
 }
 
 // Everything PENDING of this executor that is not known here is left over from an earlier life. What a batch without an
-// answer has written is not known yet, so recovery waits for it.
+// answer has written is not known yet: then there is no next batch.
 void Composer::AddRecovery() {
-  if (!state_.recover_wanted || state_.now < state_.recover_at || !state_.in_flight.empty()) return;
+  if (!state_.RecoveryIsDue()) return;
   state_.recover_wanted = false;
   RecoverOp op;
   for (const auto& [id, execution] : state_.executions) {
@@ -184,7 +184,13 @@ void Composer::AddRecovery() {
 
 }  // namespace
 
+bool Engine::State::RecoveryIsDue() const {
+  return recover_wanted && now >= recover_at;
+}
+
 Batch Engine::TakeBatch() {
+  // Under load there is always a batch without an answer: recovery would wait for ever.
+  if (state_->RecoveryIsDue() && !state_->in_flight.empty()) return {};
   return Composer(*state_).Compose();
 }
 

@@ -29,6 +29,26 @@ std::vector<StepRecord> TakePage(std::vector<StepRecord>& steps, std::size_t& ne
 
 }  // namespace
 
+ClaimGroup Engine::State::GroupOf(const Session& session) {
+  ClaimGroup group{session.hello.application_version, {}};
+  for (const auto& [name, attempts] : session.workflows) group.second.push_back(name);
+  return group;
+}
+
+// Where a claim came too late, because starts had taken the room, the next one finds it kept. So new workflows do not
+// overtake those that wait for ever.
+void Engine::State::KeepRoom(const ClaimGroup& group, bool kept) {
+  if (!overtaken.contains(group)) return;
+  for (auto& [id, session] : sessions) {
+    if (GroupOf(session) == group) session.kept_for_claim = kept;
+  }
+}
+
+void Engine::State::ClaimEnded(const ClaimGroup& group) {
+  claiming.erase(group);
+  KeepRoom(group, false);
+}
+
 // Asks for claimable rows for the processes with credit, when something may be there. Those that run the same share a
 // claim, and no others: no more is claimed than they can take. One claim of a group is under way at a time.
 void Engine::State::MaybeClaim() {
@@ -42,13 +62,12 @@ void Engine::State::MaybeClaim() {
       claim_starved = true;  // it asks again when it has room
       continue;
     }
-    ClaimGroup group{session.hello.application_version, {}};
-    for (const auto& [name, attempts] : session.workflows) group.second.push_back(name);
-    rooms[std::move(group)] += room;
+    rooms[GroupOf(session)] += room;
   }
   bool asked_all = true;
   for (const auto& [group, room] : rooms) {
     if (claiming.insert(group).second) {
+      KeepRoom(group, true);
       const std::int64_t limit = std::min<std::int64_t>(room, kClaimMax);
       reads.push_back(FindClaimableRead{{group.first, group.second, static_cast<std::int32_t>(limit)}});
     } else {
@@ -62,7 +81,8 @@ void Engine::State::ClaimableFound(const FindClaimableRead& read, std::vector<st
   if (static_cast<std::int32_t>(ids.size()) >= read.filter.limit) claim_wanted = true;
   std::erase_if(ids, [&](const std::string& id) { return executions.contains(id); });
   if (ids.empty() || draining) {
-    claiming.erase({read.filter.version, read.filter.names});
+    ClaimEnded({read.filter.version, read.filter.names});
+    overtaken.erase({read.filter.version, read.filter.names});
     return;
   }
   ClaimOp claim;
@@ -74,7 +94,8 @@ void Engine::State::ClaimableFound(const FindClaimableRead& read, std::vector<st
 }
 
 void Engine::State::Claimed(const ClaimGroup& group, ClaimOp op) {
-  claiming.erase(group);
+  ClaimEnded(group);
+  overtaken.erase(group);
   for (WorkflowRecord& row : op.claimed) {
     auto [entry, inserted] = executions.try_emplace(row.workflow_id);
     if (!inserted) {  // an operation of an older execution is passing through; it will be fenced
@@ -93,6 +114,7 @@ void Engine::State::Claimed(const ClaimGroup& group, ClaimOp op) {
     if (session == nullptr) {
       HandBack(execution, /*caller=*/std::nullopt, AttemptCount::kForgiven);
       claim_wanted = true;
+      overtaken.insert(group);
     } else if (!DeadLetterIfExhausted(execution, *session)) {
       execution.session = session->id;
       ++session->running;

@@ -92,7 +92,7 @@ void Engine::ReadFailed(const ReadRequest& request, const absl::Status& status) 
   state.reads_fail = true;
   if (!state.commits_fail) state.database_error = Message(status);
   if (const auto* claimable = std::get_if<FindClaimableRead>(&request)) {
-    state.claiming.erase({claimable->filter.version, claimable->filter.names});
+    state.ClaimEnded({claimable->filter.version, claimable->filter.names});
   } else if (std::holds_alternative<LoadReplayRead>(request)) {
     state.failed_replays.push_back(request);
   } else if (std::holds_alternative<ReadOutcomesRead>(request)) {

@@ -46,8 +46,10 @@ struct EngineOptions {
   std::vector<std::string> expected_incarnations;
   std::size_t batch_operations_max = 512;
   std::size_t batch_bytes_max = 4 << 20;
-  std::size_t session_operations_max = 4096;
-  std::size_t pending_bytes_max = 256 << 20;
+  // What waits for a commit. A door with a session has limits of its own before these.
+  std::size_t execution_operations_max = 4096;
+  std::size_t cancels_max = 4096;
+  std::size_t pending_bytes_max = 256 << 20;  // of all operations, see CountedBytes: their number is bounded too
   std::size_t sessions_max = 256;
   std::size_t waiters_max = 100'000;
 };
@@ -124,8 +126,8 @@ class Engine {
   absl::Time NextWake() const;
 
   // Database.
-  // The next batch, empty when there is nothing to write. It may be taken, and even committed, before the one before it
-  // is answered: it holds nothing of the executions that one is about.
+  // The next batch, empty when there is nothing to write, or nothing until the one before it is answered. Others may be
+  // taken, and even committed, before that: they hold nothing of the executions that one is about.
   Batch TakeBatch();
   void Committed(Batch batch);                      // the verdicts of a batch that came from TakeBatch, in that order
   void DatabaseFailed(const absl::Status& status);  // a commit failed and will be tried again

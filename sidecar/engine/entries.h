@@ -28,6 +28,14 @@ struct Caller {
   SessionId session = kNoSession;
 };
 
+// What an operation counts for while it waits: besides its payload its own record, and for a unary call the request,
+// which stays, and gRPC's state.
+inline std::size_t CountedBytes(const Caller& caller, std::size_t payload) {
+  constexpr std::size_t kOperationBytes = 1 << 10;
+  constexpr std::size_t kUnaryCallBytes = 4 << 10;
+  return caller.session == kNoSession ? kUnaryCallBytes + 2 * payload : kOperationBytes + payload;
+}
+
 // A queued operation of one execution: a step, a child start (which is a step too), or the completion.
 struct Operation {
   Caller caller;
@@ -94,12 +102,14 @@ struct Session {
   bool loading = false;              // the first of it is being read
   bool welcomed = false;
   bool draining = false;
+  bool kept_for_claim = false;  // its room is for what a claim under way brings
   absl::Time last_heard;
   absl::Time last_ping;
   std::uint64_t ping_nonce = 0;
 
   bool CanTake(const std::string& name) const {
-    return welcomed && !draining && running < static_cast<std::int64_t>(credit) && workflows.contains(name);
+    return welcomed && !draining && !kept_for_claim && running < static_cast<std::int64_t>(credit) &&
+           workflows.contains(name);
   }
 };
 

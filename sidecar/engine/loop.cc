@@ -37,6 +37,7 @@ class EngineLoop::Threads {
 
   void Start() {
     readers_ = std::make_unique<ReadPool>(storage_, options_.readers, options_.reads_max);
+    prober_ = std::make_unique<ReadPool>(storage_, 1, options_.reads_max);
     writer_ = std::thread([this] { WriterMain(); });
     keeper_ = std::thread([this] { KeeperMain(); });
   }
@@ -97,6 +98,7 @@ class EngineLoop::Threads {
 
   // ---- own locks
   std::unique_ptr<ReadPool> readers_;
+  std::unique_ptr<ReadPool> prober_;
   std::atomic<bool> stopping_{false};
   std::atomic<std::int64_t> commit_started_ns_{0};  // 0: no commit under way
 
@@ -242,7 +244,8 @@ void EngineLoop::Threads::KeeperMain() {
 
 void EngineLoop::Threads::RunRead(ReadRequest request) {
   auto shared = std::make_shared<ReadRequest>(std::move(request));
-  const bool posted = readers_->Post([this, shared](Storage& storage) {
+  ReadPool& pool = std::holds_alternative<ProbeRead>(*shared) ? *prober_ : *readers_;
+  const bool posted = pool.Post([this, shared](Storage& storage) {
     absl::StatusOr<ReadResult> result = ReadPool::Run(storage, *shared);
     Post([shared, result = std::move(result)](Engine& engine) mutable {
       if (result.ok()) {
@@ -267,6 +270,7 @@ void EngineLoop::Threads::Stop() {
   if (writer_.joinable()) writer_.join();
   if (keeper_.joinable()) keeper_.join();
   readers_.reset();
+  prober_.reset();
 }
 
 EngineLoop::EngineLoop(std::unique_ptr<Engine> engine, StorageFactory storage, Options options)

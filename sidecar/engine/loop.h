@@ -5,7 +5,8 @@
 // batch is waiting it is sent first, and the one before it is answered while the database works; behind a large batch
 // it is sent before that one's commit is known, where the database allows (docs/adr/0005). While the writer has
 // nothing to do, whoever posts an event does its work up to the point of waiting (docs/adr/0004). When a commit takes
-// long, the second thread keeps the engine alive (pings, closings, refusals). Reader threads run reads.
+// long, the second thread keeps the engine alive (pings, closings, refusals). Reader threads run reads. The
+// probe has one of its own: behind long reads it would look as if the database did not answer.
 //
 // Threads:  Post and PostRead may be called from any thread, gRPC's included, but not with a lock held that an event or
 //           a sink's Flush takes; they never block on the database.

@@ -120,6 +120,12 @@ void Engine::CancelWorkflow(std::shared_ptr<ReplySink> sink, std::uint64_t seq, 
     state_->Refuse(caller, Reason::kDatabaseUnavailable, "the database is not available: " + state_->database_error);
     return;
   }
+  if (state_->control.cancels.size() >= state_->options.cancels_max) {
+    state_->Refuse(caller, Reason::kInflightLimit,
+                   "too many cancels wait to be committed: at most " + std::to_string(state_->options.cancels_max) +
+                       "; send this one again later");
+    return;
+  }
   state_->control.cancels.push_back({std::move(workflow_id)});
   state_->control_origins.cancels.push_back(std::move(caller));
 }

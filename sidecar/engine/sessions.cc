@@ -48,6 +48,7 @@ void Engine::Register(SessionId id, std::vector<WorkflowDefinition> workflows) {
   Session* session = state_->FindSession(id);
   if (session == nullptr) return;
   session->workflows.clear();
+  session->kept_for_claim = false;
   for (WorkflowDefinition& workflow : workflows) {
     session->workflows[std::move(workflow.name)] = workflow.max_recovery_attempts;
   }

@@ -26,7 +26,7 @@ void Engine::StartWorkflow(SessionId session, std::shared_ptr<ReplySink> sink, s
   if (request.parent->started_at_ms == 0) request.parent->started_at_ms = request.parent->completed_at_ms;
   Execution* parent = state_->Admit(caller, request.parent->execution, request.parent->step_id);
   if (parent == nullptr) return;
-  const std::size_t bytes = request.input.data.size();
+  const std::size_t bytes = CountedBytes(caller, request.input.data.size());
   state_->Enqueue(*parent, Operation{std::move(caller), bytes, std::move(request)});
 }
 
@@ -39,7 +39,7 @@ void Engine::State::AddStart(Caller caller, StartRequest request) {
     Refuse(caller, Reason::kInflightLimit, "too many bytes wait to be committed; send the start again later");
     return;
   }
-  const std::size_t bytes = request.input.data.size();
+  const std::size_t bytes = CountedBytes(caller, request.input.data.size());
   pending_bytes += bytes;
   starts.push_back({std::move(caller), std::move(request), kNoSession, "", bytes});
 }
@@ -69,8 +69,13 @@ void Engine::State::StartCommitted(const PendingStart& start, StartOp op) {
 // it: then a process may have it, which comes back for it or whose work is recovered. After the recovery it is taken
 // over, because the old token may be in use.
 void Engine::State::RunStarted(const PendingStart& start, StartOp& op) {
-  if (op.owner_token != op.creator_token || executions.contains(op.workflow_id)) return;
-  if (op.existed && recover_wanted) return;
+  if (op.owner_token != op.creator_token || (op.existed && recover_wanted)) return;
+  if (auto found = executions.find(op.workflow_id); found != executions.end()) {
+    const bool stranger =
+        found->second.phase == Execution::Phase::kUntracked && found->second.ref.owner_token != op.owner_token;
+    if (!stranger) return;
+    Evict(ExecutionRef(found->second.ref), {Reason::kFenced, "the workflow was started under another token"});
+  }
   Session* runner = FindSession(start.runner);
   Execution& execution = executions[op.workflow_id];
   execution.ref = {op.workflow_id, op.owner_token};

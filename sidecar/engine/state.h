@@ -70,6 +70,9 @@ class Engine::State {
 
   // ---- claims.cc
   void MaybeClaim();
+  static ClaimGroup GroupOf(const Session& session);
+  void KeepRoom(const ClaimGroup& group, bool kept);
+  void ClaimEnded(const ClaimGroup& group);
   void ClaimableFound(const FindClaimableRead& read, std::vector<std::string> ids);
   void Claimed(const ClaimGroup& group, ClaimOp op);
   void LoadReplay(const Execution& execution, std::int32_t after_step_id);
@@ -97,6 +100,7 @@ class Engine::State {
   void MoveDetached();
 
   // ---- batches.cc
+  bool RecoveryIsDue() const;
   void ExecutionsCommitted(InFlight& origins, Batch& batch);
   void GoOn(const std::string& workflow_id);
 
@@ -144,6 +148,7 @@ class Engine::State {
   bool claim_wanted = false;
   bool claim_starved = false;               // a session without room was passed over
   std::set<ClaimGroup> claiming;            // with a claim under way
+  std::set<ClaimGroup> overtaken;           // whose last claim found no room any more for all that it had
   std::vector<ReadRequest> failed_replays;  // asked again with the next probe
   std::vector<ReadRequest> reads;
   std::int64_t probed_ms = 0;

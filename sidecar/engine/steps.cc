@@ -31,7 +31,7 @@ void Engine::RecordStep(SessionId session, std::shared_ptr<ReplySink> sink, std:
   if (execution == nullptr) return;
   if (request.step.completed_at_ms == 0) request.step.completed_at_ms = state_->wall_ms;
   if (request.step.started_at_ms == 0) request.step.started_at_ms = request.step.completed_at_ms;
-  const std::size_t bytes = Size(request.step.outcome);
+  const std::size_t bytes = CountedBytes(caller, Size(request.step.outcome));
   state_->Enqueue(*execution, Operation{std::move(caller), bytes, std::move(request.step)});
 }
 
@@ -41,7 +41,7 @@ void Engine::CompleteWorkflow(SessionId session, std::shared_ptr<ReplySink> sink
   const bool is_failure = request.outcome.kind == Outcome::Kind::kError;
   Execution* execution = state_->Admit(caller, request.execution, kOutcomePosition, is_failure);
   if (execution == nullptr) return;
-  const std::size_t bytes = request.outcome.payload.data.size();
+  const std::size_t bytes = CountedBytes(caller, request.outcome.payload.data.size());
   state_->Enqueue(*execution, Operation{std::move(caller), bytes, std::move(request.outcome)});
 }
 
@@ -98,6 +98,13 @@ Execution* Engine::State::Admit(const Caller& caller, const ExecutionRef& ref, s
   }
   if (!execution.refused.ok() && !is_failure) {
     Refuse(caller, Reason::kPrecedingOperationFailed, Preceding(execution.refused));
+    return nullptr;
+  }
+  if (execution.queue.size() >= options.execution_operations_max) {
+    NoRoomFor(caller.session, ref, position);
+    Refuse(caller, Reason::kInflightLimit,
+           "too many operations of one execution wait to be committed: at most " +
+               std::to_string(options.execution_operations_max) + "; wait for answers and send this one again");
     return nullptr;
   }
   if (position > execution.no_room_for && !is_failure) {

@@ -20,9 +20,9 @@ constexpr Query kReplaySizes = {
     .args = "",
     .rows = "workflow_id text, after_step_id int4",
     .sql = R"(
-SELECT i.workflow_id, MAX(CASE WHEN i.after_step_id < 0 THEN {octet_length}(COALESCE(p.inputs, s.inputs)) END),
-  CAST(SUM(64 + COALESCE({octet_length}(o.output), 0) + COALESCE({octet_length}(o.error), 0)) AS bigint),
-  MAX(64 + COALESCE({octet_length}(o.output), 0) + COALESCE({octet_length}(o.error), 0))
+SELECT i.workflow_id, MAX(CASE WHEN i.after_step_id < 0 THEN OCTET_LENGTH(COALESCE(p.inputs, s.inputs)) END),
+  CAST(SUM(64 + COALESCE(OCTET_LENGTH(o.output), 0) + COALESCE(OCTET_LENGTH(o.error), 0)) AS bigint),
+  MAX(64 + COALESCE(OCTET_LENGTH(o.output), 0) + COALESCE(OCTET_LENGTH(o.error), 0))
 FROM {rows} JOIN {schema}workflow_status AS s ON s.workflow_uuid = i.workflow_id
 LEFT JOIN {schema}workflow_input AS p ON p.workflow_uuid = s.workflow_uuid
 LEFT JOIN {schema}operation_outputs AS o ON o.workflow_uuid = s.workflow_uuid AND o.function_id > i.after_step_id
@@ -50,7 +50,7 @@ constexpr Query kReplaySteps = {
         "SELECT" DBOS_STEP_COLUMNS
         ", step_count FROM ("
         " SELECT o.*, COUNT(*) OVER (PARTITION BY o.workflow_uuid) AS step_count,"
-        "  COALESCE(SUM(64 + COALESCE({octet_length}(o.output), 0) + COALESCE({octet_length}(o.error), 0)) OVER ("
+        "  COALESCE(SUM(64 + COALESCE(OCTET_LENGTH(o.output), 0) + COALESCE(OCTET_LENGTH(o.error), 0)) OVER ("
         "   PARTITION BY o.workflow_uuid ORDER BY o.function_id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0)"
         "   AS bytes_before"
         " FROM {rows} JOIN {schema}operation_outputs AS o"

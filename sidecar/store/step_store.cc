@@ -89,7 +89,7 @@ constexpr Query kListSteps = {
     .sql = "SELECT" DBOS_STEP_COLUMNS
            ", step_count FROM ("
            " SELECT o.*, COUNT(*) OVER () AS step_count,"
-           "  COALESCE(SUM(64 + COALESCE({octet_length}(o.output), 0) + COALESCE({octet_length}(o.error), 0)) OVER ("
+           "  COALESCE(SUM(64 + COALESCE(OCTET_LENGTH(o.output), 0) + COALESCE(OCTET_LENGTH(o.error), 0)) OVER ("
            "   ORDER BY o.function_id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS bytes_before"
            " FROM (SELECT * FROM {schema}operation_outputs WHERE workflow_uuid = $1 AND function_id > $2"
            "  ORDER BY function_id LIMIT $3) AS o) AS t"

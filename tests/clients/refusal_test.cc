@@ -1,4 +1,5 @@
 // Refused operations: which of them stop an execution, and how its workflow ends then.
+#include <barrier>
 #include <string>
 
 #include <dbos/dbos.h>
@@ -22,6 +23,7 @@ std::string Nested(int levels) {
 
 class RefusalTest : public ::testing::Test {
  protected:
+  using Frames = FakeSidecar::Frames;
   // How the workflow ends, as its error record.
   static ErrorRecord Failure(const WorkflowHandle<int>& handle) {
     try {
@@ -64,6 +66,41 @@ TEST_F(RefusalTest, ARecordThatIsRefusedForGoodEndsTheWorkflowWithThatError) {
     EXPECT_EQ(Failure(workflow.start({.workflow_id = "w"})).message, "refused by the test") << v1::Reason_Name(reason);
     EXPECT_EQ(sidecar.workflow("w").status, v1::WORKFLOW_STATUS_ERROR);
     EXPECT_EQ(sidecar.log().find("elsewhere"), std::string::npos) << sidecar.log();
+  }
+}
+
+TEST_F(RefusalTest, WhatWasSentBehindTheRefusedOneIsNotSentAgainToASidecarThatDoesNotKnowOfTheRefusal) {
+  std::barrier both(2);
+  const auto workflow = app_->workflow("w", [&](Context& ctx) {
+    auto a = ctx.async("a", [&] { return both.arrive_and_wait(), 1; });
+    auto b = ctx.async("b", [&] { return both.arrive_and_wait(), 2; });
+    return a.get() + b.get();
+  });
+  app_->launch();
+  sidecar_.HoldAcks();
+  const auto handle = workflow.start({.workflow_id = "w"});
+  v1::ServerFrame refused;
+  sidecar_.WaitUntil([&](const Frames& frames) {
+    std::size_t records = 0;
+    for (const v1::ClientFrame& frame : frames) {
+      if (frame.has_record_step() && records++ == 0) refused.mutable_refused()->set_seq(frame.record_step().seq());
+    }
+    return records == 2;
+  });
+  refused.mutable_refused()->mutable_error()->set_reason(v1::REASON_DATABASE_ERROR);
+  refused.mutable_refused()->mutable_error()->set_retry(v1::RETRY_CLASS_NEVER);
+  refused.mutable_refused()->mutable_error()->set_message("refused by the test");
+  sidecar_.Push(refused);
+  sidecar_.WaitUntil([](const Frames& frames) { return frames.back().complete().outcome().has_error(); });
+  const std::size_t before = sidecar_.frames().size();
+  sidecar_.Break();
+  sidecar_.WaitUntil([&](const Frames& frames) { return frames.size() > before && frames.back().has_complete(); });
+  sidecar_.ReleaseAcks();
+  EXPECT_EQ(Failure(handle).message, "refused by the test");
+  const Frames frames = sidecar_.frames();
+  for (std::size_t i = before; i < frames.size(); ++i) {
+    EXPECT_FALSE(frames[i].has_record_step());
+    EXPECT_FALSE(frames[i].complete().outcome().has_value());
   }
 }
 

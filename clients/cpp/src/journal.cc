@@ -123,14 +123,16 @@ bool Journal::SendLocked(Operation operation) {
 }
 
 bool Journal::SendEnding() {
+  ending_sent_ = true;
   failure_sent_ = failure_.has_value();
   v1::CompleteFrame frame;
   *frame.mutable_execution() = ref_;
   v1::Outcome& wire = *frame.mutable_outcome();
   (outcome_.failed ? wire.mutable_error() : wire.mutable_value())->set_data(outcome_.text);
-  return SendLocked({.kind = FrameKind::kComplete,
-                     .body = frame.SerializeAsString(),
-                     .owner = std::shared_ptr<OperationOwner>(shared_from_this(), &ending_)});
+  return SendLocked(
+      {.kind = FrameKind::kComplete,
+       .body = frame.SerializeAsString(),
+       .owner = std::shared_ptr<OperationOwner>(shared_from_this(), failure_sent_ ? &failing_ : &ending_)});
 }
 
 void Journal::WaitDurable(std::uint64_t position) {
@@ -174,9 +176,18 @@ void Journal::StopRefused(const v1::ErrorDetail& error) {
   {
     const MutexLock lock(mu_);
     held_.reset();  // it would follow what was refused
+    broken_off_ = true;
   }
   StopWith(cause, cause == StopCause::kRefused ? Why(error) : error.message(),
            FailedWith(RecordOf(error.reason(), error.message())));
+  bool pump = false;
+  {
+    const MutexLock lock(mu_);
+    if (!ending_sent_ || failure_sent_ || finished_ || Gone() || !failure_) return;
+    outcome_ = *failure_;  // in the place of one that is under way
+    pump = SendEnding();
+  }
+  if (pump) session_.Pump();
 }
 
 void Journal::StopWith(StopCause cause, const std::string& why, std::optional<StoredOutcome> failure) {
@@ -271,21 +282,9 @@ void Journal::Ended() {
 }
 
 // The workflow ends with the failure instead. When that is refused too, nothing is left to say.
-void Journal::EndingRefused(const v1::ErrorDetail& error) {
+void Journal::EndingRefused(const v1::ErrorDetail& error, bool was_failure) {
   StopRefused(error);
-  bool given_up = false;
-  bool pump = false;
-  {
-    const MutexLock lock(mu_);
-    if (Gone() || !failure_) return;
-    given_up = failure_sent_;
-    if (!given_up) {
-      outcome_ = *failure_;
-      pump = SendEnding();
-    }
-  }
-  if (given_up) Stop(StopCause::kLost, Why(error));
-  if (pump) session_.Pump();
+  if (was_failure) Stop(StopCause::kLost, Why(error));
 }
 
 }  // namespace dbos::runtime

@@ -66,25 +66,26 @@ class Journal final : public OperationOwner, public Holder, public std::enable_s
 
   void OnAcknowledged(std::size_t count) override;
   void OnRefused(const v1::ErrorDetail& error) override;
-  bool Abandoned() const override { return gone_; }
+  bool Abandoned() const override { return gone_ || broken_off_; }
   void FlushHeld(std::uint64_t number) override;
 
  private:
   // The owner of the last operation, which is answered apart from the others.
   class Ending final : public OperationOwner {
    public:
-    explicit Ending(Journal& journal) : journal_(journal) {}
+    Ending(Journal& journal, bool is_failure) : journal_(journal), is_failure_(is_failure) {}
     void OnAcknowledged(std::size_t /*count*/) override { journal_.Ended(); }
-    void OnRefused(const v1::ErrorDetail& error) override { journal_.EndingRefused(error); }
-    bool Abandoned() const override { return journal_.Abandoned(); }
+    void OnRefused(const v1::ErrorDetail& error) override { journal_.EndingRefused(error, is_failure_); }
+    bool Abandoned() const override { return is_failure_ ? journal_.gone_.load() : journal_.Abandoned(); }
     const void* execution() const override { return journal_.execution(); }
 
    private:
     Journal& journal_;
+    const bool is_failure_;
   };
 
   void Ended();
-  void EndingRefused(const v1::ErrorDetail& error);
+  void EndingRefused(const v1::ErrorDetail& error, bool was_failure);
   void StopWith(StopCause cause, const std::string& why, std::optional<StoredOutcome> failure);
   bool SendHeld() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool SendEnding() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -99,7 +100,8 @@ class Journal final : public OperationOwner, public Holder, public std::enable_s
   Holds& holds_;
   const v1::ExecutionRef ref_;
   const Events events_;
-  Ending ending_{*this};
+  Ending ending_{*this, /*is_failure=*/false};
+  Ending failing_{*this, /*is_failure=*/true};
   mutable Mutex mu_;
   CondVar advanced_;  // for the workflow's threads: more is durable, or stopped
   CondVar ended_;     // for handles: finished or stopped
@@ -111,8 +113,12 @@ class Journal final : public OperationOwner, public Holder, public std::enable_s
   bool finished_ ABSL_GUARDED_BY(mu_) = false;
   StoredOutcome outcome_ ABSL_GUARDED_BY(mu_);                 // sent last
   std::optional<StoredOutcome> failure_ ABSL_GUARDED_BY(mu_);  // takes the place of any other outcome
+  bool ending_sent_ ABSL_GUARDED_BY(mu_) = false;
   bool failure_sent_ ABSL_GUARDED_BY(mu_) = false;
-  std::atomic<bool> gone_{false};  // as Gone(), for Abandoned, which the session calls under its own lock
+  // For Abandoned, which the session calls under its own lock: as Gone(); an operation was refused, and what was sent
+  // behind it must not go to a sidecar that does not know of that.
+  std::atomic<bool> gone_{false};
+  std::atomic<bool> broken_off_{false};
   StopCause stop_ ABSL_GUARDED_BY(mu_) = StopCause::kNone;
   std::string why_ ABSL_GUARDED_BY(mu_);
   std::shared_ptr<Reply> reply_ ABSL_GUARDED_BY(mu_);

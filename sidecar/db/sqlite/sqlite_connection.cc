@@ -78,6 +78,11 @@ void ApplySettings(SQLite::Database& database, const std::string& settings) {
   }
 }
 
+// The bytes of a text, as in PostgreSQL. SQLite has it since 3.43; its LENGTH counts characters.
+void OctetLength(sqlite3_context* context, int /*count*/, sqlite3_value** values) {
+  if (sqlite3_value_type(values[0]) != SQLITE_NULL) sqlite3_result_int(context, sqlite3_value_bytes(values[0]));
+}
+
 class SqliteConnection : public Connection {
  public:
   SqliteConnection(std::string path, ConnectionRole role)
@@ -129,6 +134,8 @@ class SqliteConnection : public Connection {
     auto database = std::make_unique<SQLite::Database>(
         path_, inspects ? SQLite::OPEN_READONLY : SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
     sqlite3_extended_result_codes(database->getHandle(), 1);
+    sqlite3_create_function(database->getHandle(), "octet_length", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC, nullptr,
+                            OctetLength, nullptr, nullptr);
     database->setBusyTimeout(kBusyMs);  // before the pragmas: switching to WAL takes a lock
     const bool writes = role_ == ConnectionRole::kWriter || role_ == ConnectionRole::kMigration;
     if (!inspects) ApplySettings(*database, writes ? dialect_.writer_settings : dialect_.reader_settings);

@@ -113,6 +113,60 @@ TEST(ClaimsTest, AFullProcessDoesNotMakeTheSidecarAskForAnotherWithoutEnd) {
   EXPECT_EQ(full->dispatched.size(), 2U);
 }
 
+TEST(ClaimsTest, AStartRunsThoughAStrangersOperationForItCameMeanwhile) {
+  Harness h;
+  auto app = h.Open(1);
+  h.Start(1, app, 1, "order-1");
+  Batch batch = h.engine->TakeBatch();
+  auto stub = std::make_shared<RecordingSink>();
+  h.Step(kNoSession, stub, 1, {"order-1", "stranger"}, 0);
+  ASSERT_TRUE(h.storage.Commit(batch).ok());
+  h.engine->Committed(std::move(batch));
+  h.Settle();
+  EXPECT_EQ(app->dispatched.size(), 1U);
+  EXPECT_EQ(stub->refused.count(1), 1U);
+}
+
+TEST(ClaimsTest, NewStartsDoNotOvertakeWhatWaitsForEver) {
+  Harness h;
+  auto app = h.Open(1, 1);
+  h.Start(1, app, 1, "first");
+  h.Settle();
+  h.Start(1, app, 2, "0-waiting");
+  h.Settle();
+  EXPECT_EQ(app->started.at(2).status, WorkflowStatus::kEnqueued);
+  // Whenever a workflow ends, the next one is started before the queue was looked into.
+  for (std::uint64_t i = 0; i < 10; ++i) {
+    h.Complete(1, app, 100 + i, app->dispatched.back().execution);
+    h.Round();
+    h.Start(1, app, 200 + i, "new-" + std::to_string(i));
+    h.Settle();
+  }
+  EXPECT_EQ(h.storage.rows.at("0-waiting").row.status, WorkflowStatus::kSuccess);
+  EXPECT_LE(h.storage.handed_back, 5) << "not for every start";
+}
+
+TEST(ClaimsTest, ClaimsOfAProcessThatRunsLessDoNotStarveWhatOnlyAnotherOneRuns) {
+  Harness h;
+  auto all = h.Open(2, 1);
+  auto some = std::make_shared<RecordingSink>();
+  h.OpenUnsettled(1, some, 2, {}, {"checkout"});
+  h.Settle();
+  auto stub = std::make_shared<RecordingSink>();
+  for (std::uint64_t i = 0; i < 3; ++i) h.Start(kNoSession, stub, i, "first-" + std::to_string(i));
+  h.Settle();
+  h.Start(kNoSession, stub, 10, "0-waiting", "ship");
+  for (std::uint64_t i = 0; i < 20; ++i) h.Start(kNoSession, stub, 20 + i, "order-" + std::to_string(i));
+  h.Settle();
+  // The first process always has one that lasts, so that the other one is the freer of the two.
+  for (std::uint64_t i = 0; i < 8; ++i) {
+    h.Complete(2, all, 100 + i, all->dispatched.back().execution);
+    h.Complete(1, some, 100 + i, some->dispatched.back().execution);
+    h.Settle();
+  }
+  EXPECT_EQ(h.storage.rows.at("0-waiting").row.status, WorkflowStatus::kSuccess);
+}
+
 TEST(ClaimsTest, NothingIsClaimedForAProcessWithoutRoomOnTheCreditOfOneThatDoesNotRunIt) {
   Harness h;
   auto stub = std::make_shared<RecordingSink>();

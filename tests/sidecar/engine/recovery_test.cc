@@ -304,6 +304,32 @@ TEST(RecoveryTest, AReleaseBehindACompletionIsAnsweredToo) {
   EXPECT_EQ(app->refused.at(3).reason, Reason::kWorkflowTerminal);
 }
 
+TEST(RecoveryTest, RecoveryComesAlsoWhenEveryBatchIsTakenBeforeTheLastOneIsAnswered) {
+  Harness h;
+  auto gone = h.Open(9);
+  h.Start(9, gone, 1, "lost");
+  h.Settle();
+  h.Restart({"process-9"});
+  auto app = h.Open(1);
+  h.Start(1, app, 1, "order-1");
+  h.Start(1, app, 2, "order-2");
+  h.Settle();
+  Batch sent;
+  for (std::int32_t i = 0; i < 20; ++i) {
+    h.now += absl::Milliseconds(400);
+    h.engine->Tick(h.now, h.wall_ms);
+    h.engine->Heard(1);
+    h.Step(1, app, static_cast<std::uint64_t>(10 + i), app->dispatched[i % 2 == 0 ? 0 : 1].execution, i / 2);
+    Batch next = h.engine->TakeBatch();
+    if (!sent.empty()) {
+      ASSERT_TRUE(h.storage.Commit(sent).ok());
+      h.engine->Committed(std::move(sent));
+    }
+    sent = std::move(next);
+  }
+  EXPECT_EQ(h.storage.rows.at("lost").row.status, WorkflowStatus::kEnqueued);
+}
+
 TEST(RecoveryTest, DrainHandsBackWhatDoesNotFinishAndEndsTheSessions) {
   Harness h;
   auto app = h.Open(1);

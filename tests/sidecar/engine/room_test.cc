@@ -8,7 +8,9 @@ namespace {
 
 EngineOptions LittleRoom() {
   EngineOptions options;
-  options.pending_bytes_max = 100;
+  options.pending_bytes_max = 8 << 10;
+  options.execution_operations_max = 5;
+  options.cancels_max = 2;
   return options;
 }
 
@@ -30,7 +32,7 @@ class RoomTest : public ::testing::Test {
   template <typename Do>
   void WithoutRoom(Do act) {
     auto other = std::make_shared<RecordingSink>();
-    h.Step(1, other, 1, {"other", "token"}, 0, std::string(200, '1'));
+    h.Step(1, other, 1, {"other", "token"}, 0, std::string(9 << 10, '1'));
     act();
     h.Settle();
   }
@@ -158,6 +160,43 @@ TEST_F(RoomTest, UnaryCallsHaveNoOrderAndAnExecutionThatIsNotHereIsNotKept) {
   h.engine->Drain(absl::ZeroDuration());
   h.Settle();
   EXPECT_TRUE(h.engine->Drained());
+}
+
+TEST_F(RoomTest, OperationsWithoutAPayloadTakeRoomToo) {
+  auto stub = std::make_shared<RecordingSink>();
+  for (std::uint64_t i = 0; i < 100; ++i) h.Step(kNoSession, stub, i, {"w" + std::to_string(i), "token"}, 0, "");
+  for (std::uint64_t i = 100; i < 200; ++i) h.Start(kNoSession, stub, i, "w" + std::to_string(i));
+  EXPECT_GT(stub->refused.size(), 190U);
+  for (const auto& [seq, error] : stub->refused) EXPECT_EQ(error.reason, Reason::kInflightLimit);
+  h.Settle();
+  h.Start(kNoSession, stub, 200, "after");
+  h.Settle();
+  EXPECT_TRUE(stub->started.at(200).created);
+}
+
+TEST_F(RoomTest, OneExecutionDoesNotTakeAllTheRoomAndWhatIsRefusedOfItComesAgainInOrder) {
+  const ExecutionRef ref = StartOne();
+  for (std::uint64_t i = 0; i < 7; ++i) h.Step(1, app, 10 + i, ref, static_cast<std::int32_t>(i));
+  h.Complete(1, app, 17, ref);
+  h.Settle();
+  EXPECT_EQ(app->acknowledged, (std::vector<std::uint64_t>{10, 11, 12, 13, 14}));
+  for (const std::uint64_t seq : {15U, 16U, 17U}) EXPECT_EQ(app->refused.at(seq).reason, Reason::kInflightLimit);
+  EXPECT_NE(app->refused.at(15).message.find("at most 5"), std::string::npos) << app->refused.at(15).message;
+  h.Step(1, app, 18, ref, 6);
+  EXPECT_EQ(app->refused.at(18).reason, Reason::kInflightLimit) << "step 5 is missing";
+  for (std::uint64_t i = 5; i < 7; ++i) h.Step(1, app, 20 + i, ref, static_cast<std::int32_t>(i));
+  h.Complete(1, app, 27, ref);
+  h.Settle();
+  EXPECT_EQ(steps(), 7U);
+  EXPECT_EQ(status(), WorkflowStatus::kSuccess);
+}
+
+TEST_F(RoomTest, CancelsHaveALimitOfTheirOwn) {
+  auto stub = std::make_shared<RecordingSink>();
+  for (std::uint64_t i = 0; i < 3; ++i) h.engine->CancelWorkflow(stub, i, "nobody");
+  EXPECT_EQ(stub->refused.at(2).reason, Reason::kInflightLimit);
+  h.Settle();
+  EXPECT_EQ(stub->acknowledged, (std::vector<std::uint64_t>{0, 1}));
 }
 
 }  // namespace

@@ -114,7 +114,8 @@ TEST_P(ReadsTest, ReplayHasTheInputAndAllStepsInOrder) {
 }
 
 TEST_P(ReadsTest, ReplaysThatAreTooMuchTogetherAreLeftForTheNextRead) {
-  const std::string large(4 << 20, 'x');
+  std::string large;  // its characters have two bytes
+  while (large.size() < (4 << 20)) large += "\u00e9";
   const ExecutionRef execution = Begin("a");
   for (const std::int32_t n : {0, 1}) CommitOne(&Batch::steps, Step(execution, n, "s", large));
   for (const char* id : {"b", "c", "d", "e"}) {
