@@ -156,8 +156,9 @@ void Engine::State::MoveDetached() {
   if (now < next_detached) return;
   next_detached = absl::InfiniteFuture();
   std::vector<std::string> overdue;
-  for (const auto& [id, execution] : executions) {
+  for (auto& [id, execution] : executions) {
     if (execution.phase != Execution::Phase::kDetached) continue;
+    if (ComesBack(execution.incarnation)) execution.detached_until = now + options.reattach_grace;
     if (execution.detached_until <= now) {
       overdue.push_back(id);
     } else {
