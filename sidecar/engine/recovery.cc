@@ -170,9 +170,10 @@ void Engine::State::MoveDetached() {
 
 void Engine::Drain(absl::Duration finish_within) {
   State& state = *state_;
-  if (state.draining) return;
+  const absl::Time until = state.now + finish_within;
+  if (state.draining && until >= state.drain_until) return;
   state.draining = true;
-  state.drain_until = state.now + finish_within;
+  state.drain_until = until;
   for (auto& [id, session] : state.sessions) {
     session.sink->Drain(absl::ToInt64Milliseconds(finish_within));
     state.Touch(session.sink);
