@@ -16,7 +16,8 @@ constexpr char kCockroachScheme[] = "cockroachdb://";
 
 absl::StatusOr<Database> OpenSqlite(const std::string& url) {
   const std::string path = url.substr(sizeof(kSqliteScheme) - 1);
-  if (path.empty() || absl::StrContains(path, "?")) {
+  // ":memory:" would give each connection a database of its own.
+  if (path.empty() || path[0] == ':' || absl::StrContains(path, "?")) {
     return absl::InvalidArgumentError(
         "a SQLite URL names a file: sqlite:///relative/path.sqlite or sqlite:////absolute/path.sqlite");
   }

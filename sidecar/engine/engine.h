@@ -116,6 +116,7 @@ class Engine {
   void NoRoomFor(SessionId session, const ExecutionRef& ref, std::int32_t step_id);
 
   // Stops dispatch and asks sessions to finish; after `finish_within` hands everything back and ends the sessions.
+  // While it drains, a shorter time shortens it.
   void Drain(absl::Duration finish_within);
   bool Drained() const;
 

@@ -141,13 +141,17 @@ struct StepOrigin {
 struct ReleaseOrigin {
   std::optional<Caller> caller;
 };
+struct AdoptOrigin {
+  SessionId session = kNoSession;
+  std::string incarnation;  // for the case that the session breaks before the verdict
+};
 struct InFlight {
   absl::Time taken;
   std::vector<StepOrigin> steps;
   std::vector<StepOrigin> completions;
   std::vector<PendingStart> starts;  // request.input has been moved into the op
   std::vector<SessionId> versions;   // whose hello waits for it
-  std::vector<SessionId> adoptions;
+  std::vector<AdoptOrigin> adoptions;
   std::vector<SessionId> hello_without_resume;
   std::vector<ReleaseOrigin> hand_backs;
   std::vector<ClaimGroup> claims;

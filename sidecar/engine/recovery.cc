@@ -162,8 +162,9 @@ void Engine::State::MoveDetached() {
   if (now < next_detached) return;
   next_detached = absl::InfiniteFuture();
   std::vector<std::string> overdue;
-  for (const auto& [id, execution] : executions) {
+  for (auto& [id, execution] : executions) {
     if (execution.phase != Execution::Phase::kDetached) continue;
+    if (ComesBack(execution.incarnation)) execution.detached_until = now + options.reattach_grace;
     if (execution.detached_until <= now) {
       overdue.push_back(id);
     } else {
@@ -175,9 +176,10 @@ void Engine::State::MoveDetached() {
 
 void Engine::Drain(absl::Duration finish_within) {
   State& state = *state_;
-  if (state.draining) return;
+  const absl::Time until = state.now + finish_within;
+  if (state.draining && until >= state.drain_until) return;
   state.draining = true;
-  state.drain_until = state.now + finish_within;
+  state.drain_until = until;
   for (auto& [id, session] : state.sessions) {
     session.sink->Drain(absl::ToInt64Milliseconds(finish_within));
     state.Touch(session.sink);

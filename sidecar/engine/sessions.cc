@@ -35,7 +35,7 @@ void Engine::OpenSession(SessionId id, std::shared_ptr<SessionSink> sink, HelloR
     AdoptOp adopt;
     adopt.execution = resumed;
     state.control.adoptions.push_back(std::move(adopt));
-    state.control_origins.adoptions.push_back(id);
+    state.control_origins.adoptions.push_back({id, hello.incarnation});
   }
   if (hello.resume.empty()) state.control_origins.hello_without_resume.push_back(id);
   session.hello = std::move(hello);
@@ -105,8 +105,8 @@ void Engine::State::AdoptionsDecided(const InFlight& origins, std::vector<AdoptO
   std::map<SessionId, std::vector<Reattached>> welcomes;
   for (SessionId id : origins.hello_without_resume) welcomes[id];
   for (std::size_t i = 0; i < ops.size(); ++i) {
-    const SessionId id = origins.adoptions[i];
-    welcomes[id].push_back({ops[i].execution, Adopt(id, ops[i])});
+    const AdoptOrigin& origin = origins.adoptions[i];
+    welcomes[origin.session].push_back({ops[i].execution, Adopt(origin, ops[i])});
   }
   for (auto& [id, reattached] : welcomes) {
     Session* session = FindSession(id);
@@ -121,7 +121,7 @@ void Engine::State::AdoptionsDecided(const InFlight& origins, std::vector<AdoptO
   if (expected.empty() && recover_wanted) recover_at = now;
 }
 
-ReattachVerdict Engine::State::Adopt(SessionId id, const AdoptOp& op) {
+ReattachVerdict Engine::State::Adopt(const AdoptOrigin& origin, const AdoptOp& op) {
   const std::string& workflow_id = op.execution.workflow_id;
   if (!op.owned) {
     if (op.status == WorkflowStatus::kUnknown) return ReattachVerdict::kUnknown;
@@ -144,7 +144,7 @@ ReattachVerdict Engine::State::Adopt(SessionId id, const AdoptOp& op) {
   if (!inserted) ReleaseCredit(execution);
   execution.ref = op.execution;
   execution.phase = Execution::Phase::kRunning;
-  execution.session = id;
+  execution.session = origin.session;
   execution.lost.reset();
   execution.awaiting = 0;
   execution.name = op.workflow.name;
@@ -153,13 +153,27 @@ ReattachVerdict Engine::State::Adopt(SessionId id, const AdoptOp& op) {
   execution.recovery_attempts = op.workflow.recovery_attempts;
   execution.deadline_ms = op.workflow.deadline_ms;
   execution.detached_until = absl::InfiniteFuture();
-  if (Session* session = FindSession(id)) {
+  if (Session* session = FindSession(origin.session)) {
     ++session->running;
   } else {
-    execution.session = kNoSession;
-    Leave(execution, AttemptCount::kCounted);
+    Detach(execution, origin.incarnation);
   }
   return ReattachVerdict::kAdopted;
+}
+
+// Kept for its process, which may come back for it.
+void Engine::State::Detach(Execution& execution, const std::string& incarnation) {
+  execution.phase = Execution::Phase::kDetached;
+  execution.session = kNoSession;
+  execution.detached_until = now + options.reattach_grace;
+  execution.incarnation = incarnation;
+  next_detached = std::min(next_detached, execution.detached_until);
+}
+
+bool Engine::State::ComesBack(const std::string& incarnation) const {
+  return std::any_of(sessions.begin(), sessions.end(), [&](const auto& entry) {
+    return !entry.second.welcomed && entry.second.hello.incarnation == incarnation;
+  });
 }
 
 // What a process that came back does not list, it has never received, or not completely, or has let go of.
@@ -198,10 +212,7 @@ void Engine::State::LoseSession(SessionId id, CloseCause cause) {
     execution.session = kNoSession;
     if (execution.phase == Execution::Phase::kMoving) continue;  // TakenOver finds no session and moves it on
     if (cause == CloseCause::kConnectionLost && execution.phase == Execution::Phase::kRunning) {
-      execution.phase = Execution::Phase::kDetached;
-      execution.detached_until = now + options.reattach_grace;
-      execution.incarnation = incarnation;
-      next_detached = std::min(next_detached, execution.detached_until);
+      Detach(execution, incarnation);
     } else {
       const bool dispatched = execution.phase != Execution::Phase::kLoading;
       Leave(execution, dispatched ? AttemptCount::kCounted : AttemptCount::kForgiven);
@@ -236,7 +247,9 @@ void Engine::State::PingSessions() {
   std::vector<SessionId> deaf;
   for (auto& [id, session] : sessions) {
     if (!session.hello.pinged) continue;
-    if (!database_available()) session.last_heard = std::max(session.last_heard, now - options.ping_interval);
+    // Before it is welcomed, it waits for us.
+    const bool silence_counts = database_available() && session.welcomed;
+    if (!silence_counts) session.last_heard = std::max(session.last_heard, now - options.ping_interval);
     if (now - session.last_heard > options.ping_timeout) deaf.push_back(id);
     if (now - session.last_ping < options.ping_interval) continue;
     session.last_ping = now;

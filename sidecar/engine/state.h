@@ -46,7 +46,9 @@ class Engine::State {
   void ForgiveStall(absl::Duration gap);
   void VersionRegistered(SessionId id, const RegisterVersionOp& op);
   void AdoptionsDecided(const InFlight& origins, std::vector<AdoptOp> ops);
-  ReattachVerdict Adopt(SessionId id, const AdoptOp& op);
+  ReattachVerdict Adopt(const AdoptOrigin& origin, const AdoptOp& op);
+  void Detach(Execution& execution, const std::string& incarnation);
+  bool ComesBack(const std::string& incarnation) const;  // its Hello is here, the verdict is not
   void LeaveUnlisted(const std::string& incarnation);
 
   // ---- steps.cc

@@ -17,9 +17,12 @@ Error ReadReplay(Storage& storage, const v1::GetReplayRequest& request, v1::Repl
   absl::StatusOr<std::vector<Replay>> pages = storage.LoadReplay(
       {{request.execution().workflow_id(), request.after_step_id()}}, static_cast<std::int64_t>(kReplayPageBytes));
   if (!pages.ok()) return ReadError(pages.status());
+  if (pages->empty() || pages->front().deleted) {
+    return {Reason::kWorkflowNotFound,
+            "there is no workflow with the id \"" + request.execution().workflow_id() + "\""};
+  }
   *response->mutable_execution() = request.execution();
-  response->set_last(pages->empty() || pages->front().complete);
-  if (pages->empty()) return {};
+  response->set_last(pages->front().complete);
   std::size_t bytes = 0;
   for (StepRecord& step : pages->front().steps) {
     bytes += WireBytes(step);

@@ -1,6 +1,8 @@
 #include "sidecar/server/command_line.h"
 
+#include <cstdio>
 #include <cstdlib>
+#include <iostream>
 #include <map>
 #include <string>
 #include <vector>
@@ -95,6 +97,14 @@ int Run(const CLI::App& app, Parsed& parsed) {
   return WorkflowCommand(*config, parsed.query);
 }
 
+// What was asked for has to reach standard output.
+int Printed(int code) {
+  std::cout.flush();
+  const bool written = std::fflush(stdout) == 0 && std::ferror(stdout) == 0 && std::cout.good();
+  if (written || code != kExitOk) return code;
+  return Fail(kExitFailure, absl::DataLossError("cannot write to standard output: its disk is full, or it is closed"));
+}
+
 }  // namespace
 
 int RunCommandLine(int argc, char** argv) {
@@ -112,9 +122,9 @@ int RunCommandLine(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? kExitOk : kExitUsage;
+    return Printed(app.exit(error) == 0 ? kExitOk : kExitUsage);
   }
-  return Run(app, parsed);
+  return Printed(Run(app, parsed));
 }
 
 }  // namespace dbos::sidecar

@@ -1,5 +1,6 @@
 #include "sidecar/server/config_file.h"
 
+#include <ios>
 #include <utility>
 
 #include <yaml-cpp/yaml.h>
@@ -52,6 +53,10 @@ absl::Status Collect(const YAML::Node& map, const std::string& prefix, const Env
   return absl::OkStatus();
 }
 
+absl::Status Unreadable(const std::string& path) {
+  return absl::InvalidArgumentError("cannot read the configuration file " + path + ": check the path and its mode");
+}
+
 }  // namespace
 
 absl::StatusOr<Values> ReadConfigFile(const std::string& path, const Environment& environment) {
@@ -66,7 +71,9 @@ absl::StatusOr<Values> ReadConfigFile(const std::string& path, const Environment
       return absl::InvalidArgumentError(path + ": " + Message(status));
     }
   } catch (const YAML::BadFile&) {
-    return absl::InvalidArgumentError("cannot read the configuration file " + path + ": check the path and its mode");
+    return Unreadable(path);
+  } catch (const std::ios_base::failure&) {  // a directory
+    return Unreadable(path);
   } catch (const YAML::Exception& error) {
     return absl::InvalidArgumentError(path + ": " + error.what());
   }

@@ -46,8 +46,8 @@ absl::Status PrepareDirectory(const std::string& path, mode_t socket_mode) {
 bool SomebodyListens(const std::string& path) {
   const int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   const sockaddr_un address = AddressOf(path);
-  // EAGAIN: it listens, and its queue is full.
-  const bool live = connect(probe, Generic(address), sizeof(address)) == 0 || errno == EAGAIN;
+  // Any other error may come from one that lives: its queue is full, it is of another kind or another user's.
+  const bool live = connect(probe, Generic(address), sizeof(address)) == 0 || errno != ECONNREFUSED;
   close(probe);
   return live;
 }
@@ -71,7 +71,9 @@ absl::StatusOr<std::string> SocketPath(const std::string& address) {
   std::string path = address;
   if (absl::StartsWith(path, "unix:")) path.erase(0, 5);
   if (absl::StartsWith(path, "///")) path.erase(0, 2);
-  const bool other_scheme = path.find("://") != std::string::npos || absl::StartsWith(address, "unix-abstract:");
+  const bool is_plain_path = path == address;
+  const bool other_scheme = path.find("://") != std::string::npos || absl::StartsWith(address, "unix-abstract:") ||
+                            (is_plain_path && path.find(':') != std::string::npos);  // host:port, tcp:...
   if (path.empty() || other_scheme || absl::StartsWith(path, "//")) {
     return absl::InvalidArgumentError("the address \"" + address +
                                       "\" is not a Unix socket: write unix:relative/path or unix:///absolute/path");

@@ -26,11 +26,17 @@ std::string TimeText(std::int64_t ms) {
   return absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", absl::FromUnixMillis(ms), absl::UTCTimeZone());
 }
 
-std::string Cell(std::string text) {
+std::string Printable(std::string text) {
   std::replace_if(
-      text.begin(), text.end(), [](unsigned char c) { return c < ' '; }, ' ');
-  if (text.size() > kCellMax) text = text.substr(0, kCellMax - 3) + "...";
+      text.begin(), text.end(), [](unsigned char c) { return c < ' ' || c == 0x7F; }, ' ');
   return text.empty() ? "-" : text;
+}
+
+std::string Cell(std::string text) {
+  if (text.size() <= kCellMax) return Printable(std::move(text));
+  std::size_t end = kCellMax - 3;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;  // inside a character of UTF-8
+  return Printable(text.substr(0, end) + "...");
 }
 
 void PrintTable(const std::vector<Row>& rows) {
@@ -143,8 +149,7 @@ absl::Status Get(Storage& storage, const WorkflowQuery& query) {
   }
   std::vector<Row> rows;
   for (const auto& [key, value] : json.items()) {
-    std::string text = value.is_string() ? value.get<std::string>() : value.dump();
-    rows.push_back({key, text.empty() ? "-" : text});
+    rows.push_back({key, Printable(value.is_string() ? value.get<std::string>() : value.dump())});
   }
   PrintTable(rows);
   return absl::OkStatus();

@@ -332,6 +332,29 @@ TEST_F(ExecutionTest, AStepInsideOfAStepIsPlainCode) {
   EXPECT_EQ(sidecar_.workflow("w").steps.size(), 1U);
 }
 
+TEST_F(ExecutionTest, AStepStartsAndAwaitsNoWorkflow) {
+  const auto child = app_->workflow("child", [](Context&) {});
+  const auto workflow = app_->workflow("w", [&](Context& ctx, const std::string& call) {
+    ctx.step("outer", [&] {
+      if (call == "start") ctx.start(child, {});
+      if (call == "await") ctx.handle<void>("ended").result();
+      if (call == "async") ctx.async("inner", [] {});
+    });
+  });
+  app_->launch();
+  child.run({.workflow_id = "ended"});
+  for (const std::string call : {"start", "await", "async"}) {
+    try {
+      workflow.run({.workflow_id = call}, call);
+      ADD_FAILURE() << call << ": its record would be missing on every replay of the step";
+    } catch (const WorkflowError& error) {
+      EXPECT_EQ(error.message(),
+                "only Context::step may be called in the body of a step; call this before or after it");
+    }
+    EXPECT_EQ(sidecar_.workflow(call).steps.size(), 1U) << call;
+  }
+}
+
 TEST_F(ExecutionTest, TheLongestTimesAreNotOverAtOnce) {
   constexpr std::chrono::milliseconds kMax = std::chrono::milliseconds::max();
   app_ = sidecar_.MakeApp({.name = "test", .launch_timeout = kMax, .request_timeout = kMax});
@@ -341,10 +364,16 @@ TEST_F(ExecutionTest, TheLongestTimesAreNotOverAtOnce) {
     return ctx.step("s", {.timeout = kMax}, [] { return 1; });
   });
   app_->launch();
-  const auto handle = workflow.start({});
+  const auto handle = workflow.start({.timeout = kMax});
   std::thread later([&] { asked.count_down(); });
   EXPECT_EQ(handle.result(kMax), 1);
   later.join();
+  sidecar_.WaitUntil([](const Frames& frames) {
+    return std::any_of(frames.begin(), frames.end(), [](const auto& frame) {
+      const std::chrono::milliseconds timeout(frame.start().start().timeout_ms());
+      return frame.has_start() && timeout > std::chrono::years(10) && timeout < std::chrono::years(100);
+    });
+  });
 }
 
 TEST_F(ExecutionTest, NamesAndIdsAreChecked) {

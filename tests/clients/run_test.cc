@@ -138,6 +138,7 @@ TEST_F(RunTest, TheResultIsAskedForWhenTheWorkflowGoesOnElsewhere) {
   awaited.mutable_response()->mutable_outcome()->mutable_value()->set_data("7");
   sidecar_.Push(std::move(frame));
   caller.join();
+  app_->shutdown();  // the first body may still be about to wake, and what it waits for is declared here
 }
 
 TEST_F(RunTest, TheEndOfTheAppEndsTheWait) {

@@ -48,6 +48,17 @@ TEST(UnitTestingTest, RetriesDoNotWait) {
   EXPECT_EQ(value, 3);
 }
 
+TEST(UnitTestingTest, AStepCallsOnlySteps) {
+  WorkflowTest test;
+  Context& ctx = test.context();
+  test.returns("ship", 1);
+  EXPECT_EQ(ctx.step("outer", [&] { return ctx.step("inner", [] { return 1; }); }), 1);
+  EXPECT_THROW(ctx.step("outer", [&] { ctx.start<int>("ship", {}); }), StepError);
+  EXPECT_THROW(ctx.step("outer", [&] { ctx.handle<int>("ship").result(); }), StepError);
+  EXPECT_THROW(ctx.step("outer", [&] { ctx.async("inner", [] {}); }), StepError);
+  EXPECT_EQ(test.steps().size(), 4U);
+}
+
 TEST(UnitTestingTest, CancellingUnwinds) {
   WorkflowTest test;
   test.cancel();

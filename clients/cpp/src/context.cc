@@ -75,7 +75,6 @@ StoredOutcome Execution::RunBody(const StepCall& call, const detail::StepBody& b
 
 std::shared_ptr<detail::AsyncStep> Execution::StartStep(std::string_view name, StepOptions options,
                                                         detail::StepBody body) {
-  if (running_step != nullptr) throw InvalidArgument("Context::async is for workflow code, not for the body of a step");
   CheckCall("step", name);
   CheckStepOptions(name, options);
   const std::int32_t step_id = next_step_++;
@@ -106,6 +105,7 @@ void Execution::Mismatch(const v1::StepRecord& recorded, std::string_view called
 
 void Execution::CheckCall(std::string_view what, std::string_view name) const {
   journal_->ThrowIfStopped();
+  if (running_step != nullptr) ThrowCalledInStep();
   if (std::this_thread::get_id() != thread_) {
     throw InvalidArgument("a Context belongs to its workflow's thread; use Context::async for steps that run at once");
   }

@@ -103,6 +103,10 @@ void PauseBeforeNext(const StepOptions& options, int attempt, AttemptWorld& worl
 
 }  // namespace
 
+void ThrowCalledInStep() {
+  throw InvalidArgument("only Context::step may be called in the body of a step; call this before or after it");
+}
+
 void CheckStepOptions(std::string_view name, const StepOptions& options) {
   const auto fail = [&](const char* what) { throw InvalidArgument("step " + std::string(name) + ": " + what); };
   if (options.max_attempts < 1) fail("max_attempts must be at least 1");

@@ -42,6 +42,9 @@ struct StepCall {
 // Throws InvalidArgument for options that make no sense.
 void CheckStepOptions(std::string_view name, const StepOptions& options);
 
+// Throws InvalidArgument: a replay does not run the body of a recorded step, so nothing in it may take a step id.
+[[noreturn]] void ThrowCalledInStep();
+
 // The wait after the given failed attempt (1 for the first), without jitter.
 std::chrono::milliseconds BackoffAfter(const StepOptions& options, int attempt);
 

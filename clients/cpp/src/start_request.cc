@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "deadline.h"
 #include "error_records.h"
 #include "ids.h"
 
@@ -21,7 +22,7 @@ v1::StartWorkflowRequest MakeStartRequest(std::string_view name, const StartOpti
   request.set_name(name.data(), name.size());
   request.mutable_input()->set_data(std::move(input));
   request.set_request_id(TimeOrderedUuid());
-  request.set_timeout_ms(options.timeout.count());
+  request.set_timeout_ms(Bounded(options.timeout).count());
   return request;
 }
 

@@ -40,10 +40,11 @@ class WorkflowTest::Memory final : public detail::Operations, public runtime::At
   }
   std::shared_ptr<detail::AsyncStep> StartStep(std::string_view name, StepOptions options,
                                                detail::StepBody body) override {
+    CheckCall();
     return std::make_shared<FinishedStep>(Run(name, options, body));
   }
   std::string StartChild(std::string_view name, const StartOptions& options, std::string /*input*/) override {
-    ThrowIfCancelled();
+    CheckCall();
     StepInfo& step = NewStep(name);
     step.child_workflow_id =
         options.workflow_id.empty() ? workflow_id_ + "-" + std::to_string(step.step_id) : options.workflow_id;
@@ -51,7 +52,7 @@ class WorkflowTest::Memory final : public detail::Operations, public runtime::At
     return step.child_workflow_id;
   }
   std::string AwaitChild(const std::string& child_id) override {
-    ThrowIfCancelled();
+    CheckCall();
     const auto child = children_.find(child_id);
     const std::string name = child == children_.end() ? child_id : child->second;
     const auto stub = stubs_.find(name);
@@ -75,6 +76,10 @@ class WorkflowTest::Memory final : public detail::Operations, public runtime::At
  private:
   void ThrowIfCancelled() const {
     if (stop_.stop_requested()) throw WorkflowCancelled("Workflow " + workflow_id_ + " has been cancelled");
+  }
+  void CheckCall() const {
+    ThrowIfCancelled();
+    if (in_step_ != nullptr) runtime::ThrowCalledInStep();
   }
   StepInfo& NewStep(std::string_view name) {
     StepInfo& step = steps_.emplace_back();

@@ -62,6 +62,58 @@ TEST_F(OutagesTest, TimeThatTheSidecarSleptIsNotTheDatabasesSilence) {
   EXPECT_TRUE(h.engine->status().database_available);
 }
 
+// A database that takes its time, seen by a process that comes back.
+class SlowHelloTest : public OutagesTest {
+ protected:
+  // Only time passes: nothing is committed or answered.
+  void Wait(absl::Duration wait) {
+    for (const absl::Time until = h.now + wait; h.now < until;) {
+      h.now += absl::Milliseconds(400);
+      h.engine->Tick(h.now, h.wall_ms);
+    }
+  }
+  void Answer(Batch& batch) {
+    ASSERT_TRUE(h.storage.Commit(batch).ok());
+    h.engine->Committed(std::move(batch));
+  }
+};
+
+TEST_F(SlowHelloTest, AProcessThatHasComeBackKeepsItsExecutionsHoweverLongTheVerdictTakes) {
+  const ExecutionRef ref = StartOne();
+  h.engine->CloseSession(1, CloseCause::kConnectionLost);
+  auto back = std::make_shared<RecordingSink>();
+  h.OpenUnsettled(101, back, 10, {ref});
+  Batch greeting = h.engine->TakeBatch();
+  Wait(absl::Seconds(4));
+  Answer(greeting);
+  ASSERT_EQ(back->reattached.size(), 1U);
+  EXPECT_EQ(back->reattached[0].verdict, ReattachVerdict::kAdopted);
+}
+
+TEST_F(SlowHelloTest, AProcessIsNotJudgedByItsSilenceBeforeItWasWelcomed) {
+  auto slow = std::make_shared<RecordingSink>();
+  h.OpenUnsettled(2, slow);
+  Batch greeting = h.engine->TakeBatch();
+  Wait(absl::Seconds(15));
+  EXPECT_TRUE(slow->fatal.ok()) << slow->fatal.message;
+  EXPECT_GT(slow->pings, 10) << "it hears that the sidecar lives";
+  Answer(greeting);
+  EXPECT_EQ(slow->welcomes, 1);
+}
+
+TEST_F(SlowHelloTest, AProcessWhoseConnectionBreaksBeforeTheVerdictKeepsItsExecutions) {
+  const ExecutionRef ref = StartOne();
+  h.Restart({"process-1"});
+  auto first = std::make_shared<RecordingSink>();
+  h.OpenUnsettled(101, first, 10, {ref});
+  Batch greeting = h.engine->TakeBatch();
+  h.engine->CloseSession(101, CloseCause::kConnectionLost);
+  Answer(greeting);
+  auto back = h.Open(201, 10, {ref});
+  ASSERT_EQ(back->reattached.size(), 1U);
+  EXPECT_EQ(back->reattached[0].verdict, ReattachVerdict::kAdopted);
+}
+
 TEST_F(OutagesTest, AnEndedStreamIsFlushedUntilItIsGone) {
   h.engine->TakeDirtySinks();
   auto deaf = h.Open(2);

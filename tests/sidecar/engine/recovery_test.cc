@@ -349,6 +349,21 @@ TEST(RecoveryTest, DrainHandsBackWhatDoesNotFinishAndEndsTheSessions) {
   EXPECT_EQ(app->fatal.reason, Reason::kDraining);
 }
 
+TEST(RecoveryTest, AShorterDrainShortensTheOneUnderWayAndALongerOneChangesNothing) {
+  Harness h;
+  auto app = h.Open(1);
+  h.Start(1, app, 1, "slow");
+  h.Settle();
+  h.engine->Drain(absl::Hours(1));
+  h.engine->Drain(absl::Seconds(5));
+  EXPECT_EQ(app->drains, 2) << "the process is told the new time";
+  h.engine->Drain(absl::Hours(2));
+  EXPECT_EQ(app->drains, 2);
+  h.Advance(absl::Seconds(6));
+  EXPECT_TRUE(h.engine->Drained());
+  EXPECT_EQ(h.storage.rows.at("slow").row.status, WorkflowStatus::kEnqueued);
+}
+
 TEST(RecoveryTest, ACancelReachesTheProcessAndRefusesItsQueue) {
   Harness h;
   auto app = h.Open(1);

@@ -233,6 +233,17 @@ TEST_F(UnaryDoorTest, GetReplayContinuesWhereTheLastPageEnded) {
   EXPECT_EQ(next, 4);
 }
 
+TEST_F(UnaryDoorTest, GetReplayOfAWorkflowThatIsGoneIsNotTheEndOfItsReplay) {
+  grpc::ClientContext context;
+  v1::GetReplayRequest request;
+  request.mutable_execution()->set_workflow_id("deleted");
+  request.mutable_execution()->set_owner_token("token");
+  request.set_after_step_id(3);
+  v1::ReplayPage page;
+  const grpc::Status status = steps_->GetReplay(&context, request, &page);
+  EXPECT_EQ(status.error_code(), grpc::NOT_FOUND) << "its next step would run, recorded or not";
+}
+
 TEST_F(UnaryDoorTest, RefusesASubscriberOfAnotherApplication) {
   grpc::ClientContext context;
   v1::SubscribeRequest request;

@@ -8,6 +8,7 @@
 
 #include <gtest/gtest.h>
 
+#include "sidecar/db/open.h"
 #include "tests/sidecar/server/program.h"
 
 namespace dbos::sidecar {
@@ -45,6 +46,7 @@ TEST_F(BinaryTest, WrongUsageEndsWithTwoAndTheFix) {
   ExpectEnd({"serve", "--name", "Shop"}, 2, "for example \"shop\"");
   ExpectEnd({"serve", "--nmae", "shop"}, 2, "--nmae");
   ExpectEnd({"serve", "--name", "shop", "--config", "missing.yaml"}, 2, "missing.yaml");
+  ExpectEnd({"serve", "--name", "shop", "--config", "."}, 2, "cannot read the configuration file .");
 }
 
 TEST_F(BinaryTest, AnUnusableAddressOrDatabaseHasItsOwnCode) {
@@ -92,6 +94,30 @@ TEST_F(BinaryTest, MigrateAndWorkflowWorkWithoutASidecar) {
   ExpectEnd({"workflow", "list", "--name", "shop", "--json"}, 0, "[]");
   ExpectEnd({"workflow", "get", "order-42", "--name", "shop"}, 1, "no workflow with the id \"order-42\"");
   ExpectEnd({"workflow", "list", "--name", "shop", "--status", "DONE"}, 2, "unknown status \"DONE\"");
+}
+
+TEST_F(BinaryTest, AnswersThatCannotBeWrittenAreNoSuccess) {
+  ExpectEnd({"migrate", "--name", "shop"}, 0, "at schema version 123");
+  std::filesystem::create_symlink("/dev/full", directory_ / "full.log");
+  for (const std::vector<std::string>& command :
+       {std::vector<std::string>{"--version"}, {"migrate", "--name", "shop"}, {"workflow", "list", "--name", "shop"}}) {
+    Program program(directory_, "full", command);
+    EXPECT_EQ(program.Wait(), 1) << command.front();
+  }
+}
+
+TEST_F(BinaryTest, TablesHoldNeitherControlCharactersNorHalfOnes) {
+  ExpectEnd({"migrate", "--name", "shop"}, 0, "at schema version 123");
+  const auto database = OpenDatabase("sqlite:///" + (directory_ / "shop.sqlite"), "dbos");
+  ASSERT_TRUE(database.ok());
+  const std::string row = "INSERT INTO workflow_status(workflow_uuid, status, name) VALUES ";
+  std::string umlauts = "x";  // an odd number of bytes before characters of two
+  for (int i = 0; i < 40; ++i) umlauts += "\u00e4";
+  const auto done = database->connect(ConnectionRole::kWriter)
+                        ->RunScript(row + "('" + umlauts + "', 'SUCCESS', 'a' || char(27) || '[2J' || char(127))");
+  ASSERT_TRUE(done.ok()) << done.status();
+  ExpectEnd({"workflow", "list", "--name", "shop"}, 0, umlauts.substr(0, 57) + "...  SUCCESS  a [2J   -");
+  ExpectEnd({"workflow", "get", umlauts, "--name", "shop"}, 0, "a [2J \n");
 }
 
 TEST_F(BinaryTest, WorkflowChangesNothingInADatabaseThatIsNotOurs) {

@@ -24,8 +24,8 @@ sockaddr_un AddressOf(const std::string& path) {
 }
 
 // A socket that some other program made.
-int ForeignSocket(const std::string& path) {
-  const int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+int ForeignSocket(const std::string& path, int type = SOCK_STREAM) {
+  const int fd = socket(AF_UNIX, type, 0);
   const sockaddr_un address = AddressOf(path);
   EXPECT_EQ(bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
   return fd;
@@ -53,7 +53,8 @@ TEST(SocketPathTest, UnderstandsTheFormsOfGrpc) {
 }
 
 TEST(SocketPathTest, RefusesWhatIsNotAUnixSocketAndSaysWhatIs) {
-  for (const char* address : {"tcp://localhost:1", "http://x", "unix-abstract:dbos", "unix:", "unix://host/path"}) {
+  for (const char* address : {"tcp://localhost:1", "http://x", "unix-abstract:dbos", "unix:", "unix://host/path",
+                              "localhost:50051", "tcp:1.2.3.4:1"}) {
     const auto path = SocketPath(address);
     ASSERT_FALSE(path.ok()) << address;
     EXPECT_NE(Message(path.status()).find("unix:///absolute/path"), std::string::npos);
@@ -116,6 +117,15 @@ TEST(ListeningSocketTest, NeverTakesAnotherProgramsLiveSocket) {
   const auto socket = ListeningSocket::Reserve(directory / "s", kPrivateSocketMode);
   EXPECT_EQ(socket.status().code(), absl::StatusCode::kAlreadyExists);
   EXPECT_TRUE(Connects(directory / "s"));
+  close(foreign);
+}
+
+TEST(ListeningSocketTest, NeverTakesALiveSocketThatIsNoStream) {
+  const TemporaryDirectory directory;
+  const int foreign = ForeignSocket(directory / "s", SOCK_DGRAM);
+  const auto socket = ListeningSocket::Reserve(directory / "s", kPrivateSocketMode);
+  EXPECT_EQ(socket.status().code(), absl::StatusCode::kAlreadyExists);
+  EXPECT_TRUE(std::filesystem::exists(directory / "s"));
   close(foreign);
 }
 

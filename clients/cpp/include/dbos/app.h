@@ -4,7 +4,7 @@
 // application may be attached to one sidecar.
 //
 // Threads:  all methods may be called from any thread; register before launch().
-// Lifetime: the destructor shuts down. Handles may outlive the app; they then throw SidecarUnavailable.
+// Lifetime: the destructor shuts down. Handles may outlive the app; result() then throws SidecarUnavailable.
 // Errors:   launch() throws SidecarUnavailable when no sidecar answers in time, RequestRefused when it does not want
 // us.
 #pragma once

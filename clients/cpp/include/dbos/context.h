@@ -87,6 +87,7 @@ class Context {
   bool cancelled() const { return stop_token().stop_requested(); }
 
   // Runs `body` once and records its result; later runs get the recorded one. `body` takes nothing or a StepContext&.
+  // Of this Context it may call step() only, which is then plain code: the other operations throw InvalidArgument.
   template <class F>
   detail::StepResult<F> step(std::string_view name, F&& body) {
     return step(name, StepOptions{}, std::forward<F>(body));

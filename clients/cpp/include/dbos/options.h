@@ -44,7 +44,8 @@ struct WorkflowOptions {
 struct StartOptions {
   // Empty: a generated UUIDv7; for a child "<parent id>-<step id>". The same id again means the same workflow.
   std::string workflow_id = {};
-  // The workflow is cancelled when it has not ended this long after it began to run. 0: no limit.
+  // The workflow is cancelled when it has not ended this long after it began to run; looked at once a second. 0: no
+  // limit.
   std::chrono::milliseconds timeout = std::chrono::milliseconds(0);
 };
 
