@@ -16,27 +16,29 @@ bool PlainWord(const char* at) {
   return ((word | (word - kLowBits)) & kHighBits) == 0;
 }
 
-bool IsTail(unsigned char byte, unsigned char low = 0x80, unsigned char high = 0xBF) {
+// How long a character is that begins with this byte, 0 if none does.
+std::size_t LengthAfter(unsigned char lead) {
+  if (lead < 0x80) return lead == 0 ? 0 : 1;
+  if (lead < 0xC2 || lead > 0xF4) return 0;
+  if (lead < 0xE0) return 2;
+  return lead < 0xF0 ? 3 : 4;
+}
+
+bool IsSecond(unsigned char byte, unsigned char lead) {
+  const unsigned char low = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
+  const unsigned char high = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
   return byte >= low && byte <= high;
 }
 
 // The length of the well-formed character at the start of `text`, 0 if there is none (Unicode 15, table 3-7).
 std::size_t CharacterLength(std::string_view text) {
   const auto at = [&](std::size_t i) { return static_cast<unsigned char>(i < text.size() ? text[i] : 0); };
-  const unsigned char lead = at(0);
-  if (lead < 0x80) return lead == 0 ? 0 : 1;
-  if (lead >= 0xC2 && lead <= 0xDF) return IsTail(at(1)) ? 2 : 0;
-  if (lead >= 0xE0 && lead <= 0xEF) {
-    const unsigned char low = lead == 0xE0 ? 0xA0 : 0x80;
-    const unsigned char high = lead == 0xED ? 0x9F : 0xBF;
-    return IsTail(at(1), low, high) && IsTail(at(2)) ? 3 : 0;
+  const std::size_t length = LengthAfter(at(0));
+  if (length > 1 && !IsSecond(at(1), at(0))) return 0;
+  for (std::size_t i = 2; i < length; ++i) {
+    if (at(i) < 0x80 || at(i) > 0xBF) return 0;
   }
-  if (lead >= 0xF0 && lead <= 0xF4) {
-    const unsigned char low = lead == 0xF0 ? 0x90 : 0x80;
-    const unsigned char high = lead == 0xF4 ? 0x8F : 0xBF;
-    return IsTail(at(1), low, high) && IsTail(at(2)) && IsTail(at(3)) ? 4 : 0;
-  }
-  return 0;
+  return length;
 }
 
 }  // namespace

@@ -67,7 +67,7 @@ absl::StatusOr<int> MigrateUnlessStopped(const Config& config, absl::Duration wi
     signals.Wait(kGraceAtStop, shared->ended);  // one that works, and does not hang, may finish
     return absl::CancelledError("stopped while waiting for the database");
   }
-  return shared->version;
+  return std::move(shared->version);  // not shared any more: that thread may end later than this answer
 }
 
 absl::Status NoSuchDatabase(const Config& config, const std::string& why) {

@@ -68,7 +68,7 @@ TEST_F(RunTest, ReturnsOnlyWhenTheOutcomeIsDurable) {
 }
 
 TEST_F(RunTest, AWorkflowMayTakeLongerThanARequest) {
-  app_ = sidecar_.MakeApp({.name = "test", .request_timeout = std::chrono::milliseconds(20)});
+  app_ = sidecar_.MakeApp({.name = "test", .request_timeout = std::chrono::milliseconds(200)});
   std::latch go(1);
   const auto workflow = app_->workflow("w", [&](Context&) {
     go.wait();
@@ -77,7 +77,7 @@ TEST_F(RunTest, AWorkflowMayTakeLongerThanARequest) {
   app_->launch();
   const auto handle = workflow.start({.workflow_id = "w"});
   std::thread caller([&] { EXPECT_EQ(workflow.run({.workflow_id = "w"}), 7); });
-  EXPECT_THROW(handle.result(std::chrono::milliseconds(60)), TimeoutError);
+  EXPECT_THROW(handle.result(std::chrono::milliseconds(250)), TimeoutError);
   go.count_down();
   caller.join();
 }
@@ -155,6 +155,41 @@ TEST_F(RunTest, TheEndOfTheAppEndsTheWait) {
   caller.join();
   go.count_down();
   end.join();
+}
+
+// Its start is accepted when the app has handed back what ran: nobody runs it here, and nobody will tell of its end.
+TEST_F(RunTest, TheEndOfTheAppEndsTheWaitForWhatWasDispatchedTooLate) {
+  constexpr std::chrono::seconds kRequestTimeout(5);
+  app_ = sidecar_.MakeApp({.name = "test", .request_timeout = kRequestTimeout});
+  std::latch running(1);
+  std::latch go(1);
+  const auto slow = app_->workflow("slow", [&](Context&) {
+    running.count_down();
+    go.wait();
+  });
+  const auto late = app_->workflow("late", [](Context&) {});
+  app_->launch();
+  const auto handle = slow.start({});
+  running.wait();
+  sidecar_.Refuse(v1::ClientFrame::kStart, v1::REASON_DATABASE_UNAVAILABLE, v1::RETRY_CLASS_SAME_REQUEST);
+  const auto begin = std::chrono::steady_clock::now();
+  std::thread caller([&] { EXPECT_THROW(late.run({.workflow_id = "late"}), SidecarUnavailable); });
+  sidecar_.WaitUntil([](const Frames& frames) { return frames.back().start().start().name() == "late"; });
+  std::thread end([&] { app_->shutdown(); });
+  const auto has = [](const Frames& frames, v1::ClientFrame::FrameCase kind) {
+    return std::any_of(frames.begin(), frames.end(), [&](const auto& frame) { return frame.frame_case() == kind; });
+  };
+  sidecar_.WaitUntil([&](const Frames& frames) { return has(frames, v1::ClientFrame::kRelease); });
+  sidecar_.Refuse(v1::ClientFrame::kStart, v1::REASON_UNSPECIFIED, v1::RETRY_CLASS_UNSPECIFIED);
+  sidecar_.WaitUntil([](const Frames& frames) { return frames.back().has_start(); });
+  v1::ServerFrame ping;
+  ping.mutable_ping()->set_nonce(1);
+  sidecar_.Push(std::move(ping));
+  sidecar_.WaitUntil([&](const Frames& frames) { return has(frames, v1::ClientFrame::kPong); });
+  go.count_down();
+  caller.join();
+  end.join();
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, kRequestTimeout);
 }
 
 }  // namespace

@@ -307,6 +307,8 @@ void AppRuntime::Shutdown() {
   for (const ExecutionPtr& execution : Live()) Release(execution, "the app shuts down");
   pool_.Stop();
   session_.Close();
+  // What was dispatched after the release has no thread to run on: whoever waits for it is not left waiting.
+  for (const ExecutionPtr& execution : Live()) execution->journal().Stop(StopCause::kLost, "the app was shut down");
   timers_.Stop();
 }
 

@@ -127,7 +127,10 @@ GrpcTransport::~GrpcTransport() {
 void GrpcTransport::Run() {
   void* tag = nullptr;
   bool ok = false;
-  while (queue_.Next(&tag, &ok)) Stream::Deliver(*static_cast<Stream::Event*>(tag), ok);
+  while (queue_.Next(&tag, &ok)) {
+    static_cast<void>(streams_.load(std::memory_order_acquire));
+    Stream::Deliver(*static_cast<Stream::Event*>(tag), ok);
+  }
 }
 
 void GrpcTransport::Open(TransportEvents* events) {
@@ -136,6 +139,7 @@ void GrpcTransport::Open(TransportEvents* events) {
     const MutexLock lock(mu_);
     stream_ = stream;
   }
+  streams_.fetch_add(1, std::memory_order_release);
   stream->Open();
 }
 
