@@ -180,6 +180,7 @@ void Composer::AddRecovery() {
     for (const std::string& id : claim.workflow_ids) op.except.push_back({id, claim.owner_token});
   }
   batch_.recoveries.push_back(std::move(op));
+  origins_.recovers = true;
 }
 
 }  // namespace
@@ -189,8 +190,10 @@ bool Engine::State::RecoveryIsDue() const {
 }
 
 Batch Engine::TakeBatch() {
-  // Under load there is always a batch without an answer: recovery would wait for ever.
-  if (state_->RecoveryIsDue() && !state_->in_flight.empty()) return {};
+  // Recovery takes what it does not know: no batch is under way beside one that recovers. Under load there always is
+  // one, so the next is not taken before the recovery that is due.
+  const std::deque<InFlight>& others = state_->in_flight;
+  if (!others.empty() && (state_->RecoveryIsDue() || others.back().recovers)) return {};
   return Composer(*state_).Compose();
 }
 

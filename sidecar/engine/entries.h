@@ -156,6 +156,7 @@ struct InFlight {
   std::vector<ReleaseOrigin> hand_backs;
   std::vector<ClaimGroup> claims;
   std::vector<Caller> cancels;
+  bool recovers = false;
 };
 
 }  // namespace dbos::sidecar

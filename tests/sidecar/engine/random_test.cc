@@ -146,6 +146,7 @@ class World {
   void CrossTwoBatches() {
     h_.Settle();
     Collect();
+    h_.Leap(absl::Milliseconds(Pick(4000)));  // what was not due before may be in these batches
     batch_under_way_ = true;
     Hurry();
     Batch first = h_.engine->TakeBatch();

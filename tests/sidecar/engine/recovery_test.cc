@@ -379,5 +379,22 @@ TEST(RecoveryTest, ACancelReachesTheProcessAndRefusesItsQueue) {
   EXPECT_EQ(app->refused.at(2).reason, Reason::kWorkflowCancelled);
 }
 
+// Committed again, a recovery would take what the batch behind it has started.
+TEST(RecoveryTest, NoBatchIsUnderWayBesideARecovery) {
+  Harness h;
+  const auto sink = h.Open(1);
+  h.Start(1, sink, 1, "left-over");
+  h.Settle();
+  h.Restart();
+  h.Leap(absl::Seconds(4));
+  Batch recovery = h.engine->TakeBatch();
+  ASSERT_EQ(recovery.recoveries.size(), 1U);
+  h.Start(kNoSession, sink, 2, "new");
+  EXPECT_TRUE(h.engine->TakeBatch().empty());
+  ASSERT_TRUE(h.storage.Commit(recovery).ok());
+  h.engine->Committed(std::move(recovery));
+  EXPECT_EQ(h.engine->TakeBatch().starts.size(), 1U);
+}
+
 }  // namespace
 }  // namespace dbos::sidecar
