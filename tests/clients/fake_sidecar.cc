@@ -37,12 +37,20 @@ class FakeSidecar::Link final : public runtime::Transport {
   }
   void Finish() override { Cancel(); }
   void Cancel() override { sidecar_.Break(); }
+  void HandleOne(runtime::SteadyTime until) override {
+    ++sidecar_.helped_;
+    sidecar_.Deliver(until);
+  }
+  runtime::Turn* turn() override { return &sidecar_.turn_; }
 
  private:
   FakeSidecar& sidecar_;
 };
 
-FakeSidecar::FakeSidecar() : thread_([this] { Deliver(); }) {
+FakeSidecar::FakeSidecar()
+    : thread_([this] {
+        for (turn_.Take(); Deliver(std::nullopt); turn_.Take()) turn_.Give();
+      }) {
 }
 
 FakeSidecar::~FakeSidecar() {
@@ -64,36 +72,38 @@ std::unique_ptr<App> FakeSidecar::MakeApp(AppOptions options) {
       std::make_shared<detail::AppRuntime>(std::move(options), std::make_unique<Link>(*this), nullptr));
 }
 
-// One round: takes what was written, handles it, and delivers the answers without the lock.
-void FakeSidecar::Deliver() {
+// One round: takes what was written, handles it, and delivers the answers without the lock. False when it is over.
+bool FakeSidecar::Deliver(std::optional<runtime::SteadyTime> until) {
   Lock lock(mu_);
-  for (;;) {
-    changed_.wait(lock, [this] {
-      return stopping_ || (events_ != nullptr && (closing_ || !incoming_.empty() || outgoing_.frames_size() > 0));
-    });
-    if (stopping_) return;
-    runtime::TransportEvents* events = events_;
-    if (closing_) {
-      closing_ = false;
-      events_ = nullptr;
-      incoming_.clear();
-      outgoing_.Clear();
-      held_acks_.clear();
-      waiters_.clear();
-      lock.unlock();
-      events->OnClosed("broken by the test");
-      lock.lock();
-      continue;
-    }
-    int written = 0;
-    for (; !incoming_.empty(); incoming_.pop_front(), ++written) Receive(incoming_.front());
-    v1::SessionEvent event = std::exchange(outgoing_, {});
-    changed_.notify_all();
-    lock.unlock();
-    if (event.frames_size() > 0) events->OnMessage(event);
-    for (; written > 0; --written) events->OnWritten();
-    lock.lock();
+  const auto due = [this] {
+    return stopping_ || (events_ != nullptr && (closing_ || !incoming_.empty() || outgoing_.frames_size() > 0));
+  };
+  if (!until) {
+    changed_.wait(lock, due);
+  } else if (!changed_.wait_until(lock, *until, due)) {
+    return true;
   }
+  if (stopping_) return false;
+  runtime::TransportEvents* events = events_;
+  if (closing_) {
+    closing_ = false;
+    events_ = nullptr;
+    incoming_.clear();
+    outgoing_.Clear();
+    held_acks_.clear();
+    waiters_.clear();
+    lock.unlock();
+    events->OnClosed("broken by the test");
+    return true;
+  }
+  int written = 0;
+  for (; !incoming_.empty(); incoming_.pop_front(), ++written) Receive(incoming_.front());
+  v1::SessionEvent event = std::exchange(outgoing_, {});
+  changed_.notify_all();
+  lock.unlock();
+  if (event.frames_size() > 0) events->OnMessage(event);
+  for (; written > 0; --written) events->OnWritten();
+  return true;
 }
 
 void FakeSidecar::Receive(const std::string& message) {

@@ -2,9 +2,10 @@
 //
 // It records steps and outcomes by workflow, acknowledges them unless acknowledgements are held, and dispatches what is
 // started, and again, under a new token, what a new stream does not resume. Its answers come from a thread of its own,
-// as gRPC's do.
+// as gRPC's do, or are handled by a thread that waits for one.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -13,6 +14,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <thread>
@@ -78,11 +80,13 @@ class FakeSidecar {
   StoredWorkflow workflow(const std::string& id);
   int streams();
   std::string log();
+  // How often a thread of the app that waits for an answer came to handle it itself.
+  int helped() const { return helped_; }
 
  private:
   class Link;
   using Lock = std::unique_lock<std::mutex>;
-  void Deliver();
+  bool Deliver(std::optional<runtime::SteadyTime> until);
   void Receive(const std::string& message);
   void Handle(const v1::ClientFrame& frame);
   bool Refused(const v1::ClientFrame& frame, const v1::ExecutionRef& execution, std::uint64_t seq);
@@ -117,6 +121,8 @@ class FakeSidecar {
   std::set<std::string> dispatched_;
   std::size_t first_page_ = SIZE_MAX;
   std::uint32_t message_bytes_max_ = 0;
+  std::atomic<int> helped_{0};
+  runtime::Turn turn_;
   std::thread thread_;
 };
 

@@ -35,6 +35,8 @@ class FaultyTransport final : public runtime::Transport, private runtime::Transp
   void Write(std::string message) override;
   void Finish() override { transport_->Finish(); }
   void Cancel() override { transport_->Cancel(); }
+  void HandleOne(runtime::SteadyTime until) override { transport_->HandleOne(until); }
+  runtime::Turn* turn() override { return transport_->turn(); }
 
  private:
   // What the next write is.

@@ -127,10 +127,23 @@ GrpcTransport::~GrpcTransport() {
 void GrpcTransport::Run() {
   void* tag = nullptr;
   bool ok = false;
-  while (queue_.Next(&tag, &ok)) {
-    static_cast<void>(streams_.load(std::memory_order_acquire));
-    Stream::Deliver(*static_cast<Stream::Event*>(tag), ok);
+  for (turn_.Take(); queue_.Next(&tag, &ok); turn_.Take()) {
+    Deliver(tag, ok);
+    turn_.Give();
   }
+}
+
+void GrpcTransport::HandleOne(SteadyTime until) {
+  using std::chrono::system_clock;
+  const auto wait = std::chrono::duration_cast<system_clock::duration>(until - std::chrono::steady_clock::now());
+  void* tag = nullptr;
+  bool ok = false;
+  if (queue_.AsyncNext(&tag, &ok, system_clock::now() + wait) == grpc::CompletionQueue::GOT_EVENT) Deliver(tag, ok);
+}
+
+void GrpcTransport::Deliver(void* tag, bool ok) {
+  static_cast<void>(streams_.load(std::memory_order_acquire));
+  Stream::Deliver(*static_cast<Stream::Event*>(tag), ok);
 }
 
 void GrpcTransport::Open(TransportEvents* events) {

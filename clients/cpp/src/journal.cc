@@ -97,6 +97,7 @@ void Journal::Finish(StoredOutcome outcome) {
     outcome_ = failure_ ? *failure_ : std::move(outcome);
     pump |= SendEnding();
   }
+  session_.HelpNoMore();
   if (pump) session_.Pump();
 }
 
@@ -135,7 +136,13 @@ bool Journal::SendEnding() {
        .owner = std::shared_ptr<OperationOwner>(shared_from_this(), failure_sent_ ? &failing_ : &ending_)});
 }
 
+bool Journal::IsDurable(std::uint64_t position) const {
+  const MutexLock lock(mu_);
+  return durable_ >= position || stop_ != StopCause::kNone;
+}
+
 void Journal::WaitDurable(std::uint64_t position) {
+  session_.HelpUntil([this, position] { return IsDurable(position); });
   const MutexLock lock(mu_);
   while (durable_ < position && stop_ == StopCause::kNone) {
     wake_at_ = wake_at_ == 0 ? position : std::min(wake_at_, position);
@@ -158,6 +165,7 @@ void Journal::WaitReply(const std::shared_ptr<Reply>& reply) {
     ThrowIfStoppedLocked();
     reply_ = reply;
   }
+  session_.HelpNoMore();
   reply->Wait(std::nullopt);
   const MutexLock lock(mu_);
   reply_.reset();

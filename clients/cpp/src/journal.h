@@ -84,6 +84,7 @@ class Journal final : public OperationOwner, public Holder, public std::enable_s
     const bool is_failure_;
   };
 
+  bool IsDurable(std::uint64_t position) const;  // or the execution is stopped
   void Ended();
   void EndingRefused(const v1::ErrorDetail& error, bool was_failure);
   void StopWith(StopCause cause, const std::string& why, std::optional<StoredOutcome> failure);

@@ -13,6 +13,7 @@ constexpr milliseconds kReconnectDelayMax{1000};
 constexpr milliseconds kSendAgainDelay{50};
 constexpr milliseconds kSilenceCheck{1000};
 constexpr std::chrono::seconds kCloseMax{2};
+constexpr milliseconds kHelpMax{20};
 
 v1::ErrorDetail ClosedError() {
   v1::ErrorDetail error;
@@ -97,6 +98,7 @@ bool Session::Enqueue(Operation operation) {
 }
 
 void Session::Send(Operation operation) {
+  HelpNoMore();
   const std::shared_ptr<OperationOwner> owner = operation.owner;
   if (Enqueue(std::move(operation))) return Pump();
   v1::ErrorDetail error;
@@ -113,6 +115,33 @@ bool Session::EnqueueControl(FrameKind kind, const std::string& body) {
   if (state_ != State::kReady) return false;
   outbox_.PushControl(kind, body);
   return MayWrite();
+}
+
+bool Session::OneIsUnanswered() const {
+  const MutexLock lock(mu_);
+  return state_ == State::kReady && outbox_.size() == 1;
+}
+
+void Session::HelpUntil(const std::function<bool()>& done) {
+  Turn* const turn = transport_.turn();
+  if (turn == nullptr || done() || !OneIsUnanswered()) return;
+  if (!turn->TryTake()) {
+    const MutexLock lock(mu_);
+    help_refused_ = true;
+    return;
+  }
+  const SteadyTime until = std::chrono::steady_clock::now() + kHelpMax;
+  while (!done() && OneIsUnanswered() && std::chrono::steady_clock::now() < until) transport_.HandleOne(until);
+  bool alone = false;
+  {
+    const MutexLock lock(mu_);
+    alone = outbox_.size() == 0;
+  }
+  turn->Leave(alone ? Turn::Leaving::kForAMoment : Turn::Leaving::kForGood);
+}
+
+void Session::HelpNoMore() {
+  if (transport_.turn() != nullptr) transport_.turn()->Release();
 }
 
 void Session::Pump() {
@@ -204,10 +233,13 @@ void Session::HandleWelcome(const v1::Welcome& welcome) {
 
 void Session::HandleAcknowledged(const v1::Acknowledged& acknowledged) {
   Outbox::Answered answered;
+  bool help_next_time = false;
   {
     const MutexLock lock(mu_);
     outbox_.Acknowledge(acknowledged, answered);
+    help_next_time = outbox_.size() == 0 && std::exchange(help_refused_, false);
   }
+  if (help_next_time && transport_.turn() != nullptr) transport_.turn()->Reserve();
   for (const auto& [owner, count] : answered) owner->OnAcknowledged(count);
 }
 

@@ -59,6 +59,13 @@ class Session final : public TransportEvents {
   // For all others: sends, or refuses at once when the session is over.
   void Send(Operation operation);
 
+  // On a thread that waits for the answer to an operation, without a lock: handles the stream's events itself, if that
+  // operation is the only one without an answer and no other thread handles them. Returns when `done`, which only an
+  // event can make true, or when there is more to wait for, or after 20 ms.
+  void HelpUntil(const std::function<bool()>& done);
+  // The calling thread will wait in another way, or not at all.
+  void HelpNoMore();
+
   std::size_t max_payload_bytes() const { return max_payload_bytes_.load(std::memory_order_relaxed); }
   std::size_t max_name_bytes() const { return max_name_bytes_.load(std::memory_order_relaxed); }
   std::size_t max_message_bytes() const { return max_message_bytes_.load(std::memory_order_relaxed); }
@@ -71,6 +78,7 @@ class Session final : public TransportEvents {
  private:
   enum class State { kIdle, kConnecting, kReady, kClosed };
 
+  bool OneIsUnanswered() const;
   bool MayWrite() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return state_ == State::kReady && !writing_ && !reading_; }
   void Connect();
   void HandleWelcome(const v1::Welcome& welcome);
@@ -97,6 +105,7 @@ class Session final : public TransportEvents {
   bool closing_ ABSL_GUARDED_BY(mu_) = false;
   bool reading_ ABSL_GUARDED_BY(mu_) = false;  // a message is being handled; whoever handles it pumps afterwards
   bool writing_ ABSL_GUARDED_BY(mu_) = false;
+  bool help_refused_ ABSL_GUARDED_BY(mu_) = false;  // somebody wanted to help, but events were handled elsewhere
   Outbox outbox_ ABSL_GUARDED_BY(mu_);
   SteadyTime last_heard_ ABSL_GUARDED_BY(mu_);
   std::chrono::milliseconds silence_max_ ABSL_GUARDED_BY(mu_){10'000};

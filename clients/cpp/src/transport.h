@@ -1,12 +1,15 @@
 // Transport: one stream to the sidecar at a time. gRPC in production, a fake in tests.
 //
 // Threads:  the events of one stream come from any thread; OnClosed is the last one of a stream.
-// Blocking: never.
+// Blocking: never, but for HandleOne.
 #pragma once
 
 #include <string>
 
 #include "dbos/v1/steps.pb.h"
+
+#include "mutex.h"
+#include "turn.h"
 
 namespace dbos::runtime {
 
@@ -38,6 +41,10 @@ class Transport {
   virtual void Finish() = 0;
   // Ends the stream at once; OnClosed follows.
   virtual void Cancel() = 0;
+
+  // Handles one event on the calling thread, if one comes by then. For whoever has the turn, which is then not null.
+  virtual void HandleOne(SteadyTime /*until*/) {}
+  virtual Turn* turn() { return nullptr; }
 };
 
 }  // namespace dbos::runtime

@@ -1,0 +1,110 @@
+// Who handles the events of a stream: the keeper, or a thread that waits for an answer.
+#include "clients/cpp/src/turn.h"
+
+#include <atomic>
+#include <chrono>
+#include <latch>
+#include <thread>
+
+#include <dbos/dbos.h>
+
+#include "gtest/gtest.h"
+
+#include "tests/clients/fake_sidecar.h"
+
+namespace dbos::testing {
+namespace {
+
+using runtime::Turn;
+
+TEST(TurnTest, OneThreadHasItAtATime) {
+  Turn turn;
+  turn.Take();
+  EXPECT_FALSE(turn.TryTake());
+  turn.Give();
+  EXPECT_TRUE(turn.TryTake());
+  EXPECT_FALSE(turn.TryTake());
+  std::atomic<bool> kept = false;
+  std::thread keeper([&] {
+    turn.Take();
+    kept = true;
+  });
+  EXPECT_FALSE(kept);
+  turn.Leave(Turn::Leaving::kForGood);
+  keeper.join();
+  EXPECT_FALSE(turn.TryTake());
+}
+
+TEST(TurnTest, TheKeeperStaysAwayForAMomentOnly) {
+  using Clock = std::chrono::steady_clock;
+  Turn turn;
+  turn.Reserve();
+  auto before = Clock::now();
+  turn.Take();
+  EXPECT_GE(Clock::now() - before, std::chrono::microseconds(900));
+  turn.Give();
+  ASSERT_TRUE(turn.TryTake());
+  turn.Leave(Turn::Leaving::kForAMoment);
+  before = Clock::now();
+  turn.Take();
+  EXPECT_GE(Clock::now() - before, std::chrono::microseconds(900));
+}
+
+TEST(TurnTest, AKeeperThatStaysAwayIsCalledBack) {
+  for (int n = 0; n < 100; ++n) {
+    Turn turn;
+    turn.Reserve();
+    std::thread keeper([&] { turn.Take(); });
+    turn.Release();
+    keeper.join();
+    EXPECT_FALSE(turn.TryTake());
+  }
+}
+
+class HelpTest : public ::testing::Test {
+ protected:
+  FakeSidecar sidecar_;
+  std::unique_ptr<App> app_ = sidecar_.MakeApp();
+};
+
+TEST_F(HelpTest, AWorkflowThatIsAloneHandlesTheAnswersToItsStepsItself) {
+  const auto workflow = app_->workflow("w", [](Context& ctx) {
+    int sum = 0;
+    for (int n = 0; n < 50; ++n) sum += ctx.step("s", [] { return 1; });
+    return sum;
+  });
+  app_->launch();
+  for (int n = 0; n < 100 && sidecar_.helped() == 0; ++n) EXPECT_EQ(workflow.run({}), 50);
+  EXPECT_GT(sidecar_.helped(), 0);
+}
+
+TEST_F(HelpTest, WhatIsForOthersReachesThemWhileItHelps) {
+  std::latch go(1);
+  const auto steps = app_->workflow("steps", [&](Context& ctx) {
+    for (int n = 0; n < 200; ++n) ctx.step("s", [] {});
+    go.wait();
+    ctx.step("last", [] {});
+  });
+  const auto other = app_->workflow("other", [](Context& ctx) { return ctx.step("s", [] { return 7; }); });
+  app_->launch();
+  const auto handle = steps.start({});
+  for (int n = 0; n < 50; ++n) EXPECT_EQ(other.run({}), 7);
+  go.count_down();
+  handle.result();
+}
+
+TEST_F(HelpTest, ACancellationEndsTheWaitOfTheThreadThatHelps) {
+  const auto workflow = app_->workflow("w", [](Context& ctx) {
+    for (int n = 0; n < 1000; ++n) ctx.step("s", [] {});
+  });
+  app_->launch();
+  const auto handle = workflow.start({.workflow_id = "w"});
+  sidecar_.WaitUntil([](const FakeSidecar::Frames& frames) { return frames.back().has_record_step(); });
+  sidecar_.HoldAcks();
+  sidecar_.Cancel("w");
+  app_->shutdown();  // waits for the workflow's thread
+  EXPECT_LT(sidecar_.workflow("w").steps.size(), 1000U);
+}
+
+}  // namespace
+}  // namespace dbos::testing
