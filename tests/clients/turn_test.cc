@@ -22,17 +22,27 @@ TEST(TurnTest, OneThreadHasItAtATime) {
   turn.Take();
   EXPECT_FALSE(turn.TryTake());
   turn.Give();
-  EXPECT_TRUE(turn.TryTake());
-  EXPECT_FALSE(turn.TryTake());
-  std::atomic<bool> kept = false;
+  std::atomic<bool> inside = false;
+  std::atomic<bool> over = false;
+  const auto work = [&] {
+    EXPECT_FALSE(inside.exchange(true));
+    std::this_thread::yield();
+    inside = false;
+  };
   std::thread keeper([&] {
-    turn.Take();
-    kept = true;
+    while (!over) {
+      turn.Take();
+      work();
+      turn.Give();
+    }
   });
-  EXPECT_FALSE(kept);
-  turn.Leave(Turn::Leaving::kForGood);
+  for (int n = 0; n < 1000;) {
+    if (!turn.TryTake()) continue;
+    work();
+    turn.Leave(++n % 100 == 0 ? Turn::Leaving::kForAMoment : Turn::Leaving::kForGood);
+  }
+  over = true;
   keeper.join();
-  EXPECT_FALSE(turn.TryTake());
 }
 
 TEST(TurnTest, TheKeeperStaysAwayForAMomentOnly) {
