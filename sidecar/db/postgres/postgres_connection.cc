@@ -209,27 +209,33 @@ absl::Status PostgresConnection::Prepare(Prepared& prepared) {
 absl::StatusOr<std::vector<Result>> PostgresConnection::ReceiveAll(const std::function<void()>& at_commit) {
   std::vector<Result> results;
   absl::Status error;
-  const bool shows_early = shows_early_;
+  const bool shows_early = shows_early_ && at_commit;
   const std::vector<Expected> all = std::exchange(expected_, {});
   for (const Expected& expected : all) {
-    if (expected.kind == Expected::Kind::kCommit && shows_early && error.ok() && at_commit) at_commit();
-    ASSIGN_OR_RETURN(const ResultPointer result, Receive());
-    const ExecStatusType status = PQresultStatus(result.get());
-    if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK) {
-      if (expected.kind == Expected::Kind::kPrepare) expected.prepared->on_server = true;
-      if (expected.kind == Expected::Kind::kStatement) results.push_back(ToResult(result.get()));
-    } else if (status != PGRES_PIPELINE_ABORTED && error.ok()) {
-      error = ErrorOf(result.get());
-      if (connection_ == nullptr) return error;
-    }
-    ASSIGN_OR_RETURN(const ResultPointer separator, Receive());
-    if (separator != nullptr) return Lost();
+    if (shows_early && expected.kind == Expected::Kind::kCommit && error.ok()) at_commit();
+    RETURN_IF_ERROR(ReceiveAnswer(expected, results, error));
   }
   ASSIGN_OR_RETURN(const ResultPointer end, Receive());
   // The COMMIT itself can fail after all statements went well, and then its error came above.
   if (PQresultStatus(end.get()) != PGRES_PIPELINE_SYNC) return Lost();
   if (!error.ok()) return error;
   return results;
+}
+
+// Returns an error when the connection is lost; what the database has against a statement goes into `error`.
+absl::Status PostgresConnection::ReceiveAnswer(const Expected& expected, std::vector<Result>& results,
+                                               absl::Status& error) {
+  ASSIGN_OR_RETURN(const ResultPointer result, Receive());
+  const ExecStatusType status = PQresultStatus(result.get());
+  if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK) {
+    if (expected.kind == Expected::Kind::kPrepare) expected.prepared->on_server = true;
+    if (expected.kind == Expected::Kind::kStatement) results.push_back(ToResult(result.get()));
+  } else if (status != PGRES_PIPELINE_ABORTED && error.ok()) {
+    error = ErrorOf(result.get());
+    if (connection_ == nullptr) return error;
+  }
+  ASSIGN_OR_RETURN(const ResultPointer separator, Receive());
+  return separator == nullptr ? absl::OkStatus() : Lost();
 }
 
 // The next result, or null where one command's results end. Goes on sending meanwhile: if both sides only wrote, each

@@ -74,6 +74,7 @@ class PostgresConnection : public Connection {
   void KeepSent();
   absl::StatusOr<std::vector<Result>> ReceivePipeline(const std::function<void()>& at_commit);
   absl::StatusOr<std::vector<Result>> ReceiveAll(const std::function<void()>& at_commit);
+  absl::Status ReceiveAnswer(const Expected& expected, std::vector<Result>& results, absl::Status& error);
   absl::StatusOr<ResultPointer> Receive();
   absl::Status ErrorOf(const PGresult* result);
   absl::Status Lost();
