@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs what README.md shows, in the order it shows it, and compares the output with what it says.
+"""Runs what README.md and the others show, in the order they show it, and compares the output with what they say.
 
   sh          commands that must succeed, from the root of the repository; the two commands at the top are only looked
               at, because continuous integration runs exactly those
@@ -21,6 +21,7 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 FENCE = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 TIMEOUT_SECONDS = 240
+OTHERS = ["clients/README.md", "protos/README.md"]
 FIRST_COMMANDS = ["./deploy/quickstart\n", "./tests/run\n"]
 VOLATILE = [
     (re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z"), "<time>"),
@@ -104,15 +105,22 @@ def play(scene: Scene, blocks: list[tuple[str, str, str]]) -> None:
             raise AssertionError(f"a block of kind {kind} must name its file: ```{kind} hello.cc")
 
 
+def blocks_of(page: str) -> list[tuple[str, str, str]]:
+    return FENCE.findall((ROOT / page).read_text(encoding="utf-8"))
+
+
 def main() -> int:
     build = pathlib.Path(sys.argv[1]).resolve()
-    blocks = FENCE.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+    blocks = blocks_of("README.md")
     if [text for _, _, text in blocks[:2]] != FIRST_COMMANDS:
         print(f"README.md must begin with the two commands {FIRST_COMMANDS}")
         return 1
     directory = tempfile.mkdtemp(prefix="readme.")
     try:
-        play(Scene(directory, build), blocks[2:])
+        scene = Scene(directory, build)
+        play(scene, blocks[2:])
+        for page in OTHERS:
+            play(scene, blocks_of(page))
     except AssertionError as error:
         print(error)
         return 1
