@@ -8,13 +8,15 @@ namespace {
 
 constexpr std::chrono::milliseconds kMoment{1};
 
+SteadyTime InAMoment() {
+  return std::chrono::steady_clock::now() + kMoment;
+}
+
 }  // namespace
 
 void Turn::Take() {
   const MutexLock lock(mu_);
-  while (taken_ || std::exchange(reserved_, false)) {
-    left_.WaitUntil(mu_, std::chrono::steady_clock::now() + kMoment);
-  }
+  while (taken_ || std::chrono::steady_clock::now() < reserved_until_) left_.WaitUntil(mu_, InAMoment());
   taken_ = true;
 }
 
@@ -34,20 +36,20 @@ void Turn::Leave(Leaving leaving) {
   {
     const MutexLock lock(mu_);
     taken_ = false;
-    reserved_ = leaving == Leaving::kForAMoment;
+    reserved_until_ = leaving == Leaving::kForAMoment ? InAMoment() : SteadyTime();
   }
   if (leaving == Leaving::kForGood) left_.NotifyOne();  // the keeper would look only in a moment
 }
 
 void Turn::Reserve() {
   const MutexLock lock(mu_);
-  reserved_ = true;
+  reserved_until_ = InAMoment();
 }
 
 void Turn::Release() {
   {
     const MutexLock lock(mu_);
-    if (!std::exchange(reserved_, false)) return;
+    if (std::exchange(reserved_until_, SteadyTime()) == SteadyTime()) return;
   }
   left_.NotifyOne();
 }

@@ -33,7 +33,7 @@ class Turn {
   Mutex mu_;
   CondVar left_;
   bool taken_ ABSL_GUARDED_BY(mu_) = false;
-  bool reserved_ ABSL_GUARDED_BY(mu_) = false;
+  SteadyTime reserved_until_ ABSL_GUARDED_BY(mu_);  // the keeper stays away
 };
 
 }  // namespace dbos::runtime
