@@ -14,9 +14,10 @@ namespace dbos::sidecar {
 namespace {
 
 constexpr Query kBegin = {.name = "begin", .args = "", .rows = "", .sql = "BEGIN"};
+constexpr Query kCommit = {.name = "commit", .args = "", .rows = "", .sql = "COMMIT"};
+
 // Statements of so many rows take the server long enough for us to prepare the batch that follows.
 constexpr std::size_t kManyRows = 8;
-constexpr Query kCommit = {.name = "commit", .args = "", .rows = "", .sql = "COMMIT"};
 
 Result ToResult(const PGresult* from) {
   Result result;
