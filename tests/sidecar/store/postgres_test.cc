@@ -211,7 +211,10 @@ TEST_P(TwoBatchesTest, AConnectionThatIsLostBeforeTheFirstCommitIsFoundOut) {
 TEST_P(TwoBatchesTest, AConnectionThatIsLostAtAnyMomentIsFoundOut) {
   for (int n = 0; n < 20; ++n) {
     Fill(absl::StrCat("w", n, "-"));
-    CommitBoth([&] { proxy_->DropAll(); });
+    CommitBoth([&] {
+      proxy_->DropAll();
+      WaitUntilOthersAreGone(absl::UnavailableError("dropped"));  // or it would meet the next connection
+    });
     ExpectEachOnce();
   }
 }
