@@ -215,6 +215,9 @@ TEST_P(TwoBatchesTest, AConnectionThatIsLostAtAnyMomentIsFoundOut) {
       proxy_->DropAll();
       WaitUntilOthersAreGone(absl::UnavailableError("dropped"));  // or it would meet the next connection
     });
+    Batch next;  // the first to notice, when both had their answers before
+    next.starts.push_back(Start(absl::StrCat("next-", n), absl::StrCat("token-next-", n)));
+    CommitAgain(writer_->Commit(next), next);
     ExpectEachOnce();
   }
 }
