@@ -1,6 +1,6 @@
 #include "sidecar/server/config_file.h"
 
-#include <ios>
+#include <fstream>
 #include <utility>
 
 #include <yaml-cpp/yaml.h>
@@ -11,6 +11,8 @@ namespace dbos::sidecar {
 namespace {
 
 using Values = std::map<std::string, std::string>;
+
+constexpr std::size_t kFileBytesMax = 1 << 20;
 
 absl::StatusOr<std::string> Substituted(const std::string& text, const Environment& environment) {
   std::string out;
@@ -53,16 +55,26 @@ absl::Status Collect(const YAML::Node& map, const std::string& prefix, const Env
   return absl::OkStatus();
 }
 
-absl::Status Unreadable(const std::string& path) {
-  return absl::InvalidArgumentError("cannot read the configuration file " + path + ": check the path and its mode");
+// yaml-cpp is given the text: it leaks when it reads what opens and cannot be read, such as a directory.
+absl::StatusOr<std::string> ReadText(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string text(kFileBytesMax + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (!file.is_open() || file.bad()) {
+    return absl::InvalidArgumentError("cannot read the configuration file " + path + ": check the path and its mode");
+  }
+  text.resize(static_cast<std::size_t>(file.gcount()));
+  if (text.size() > kFileBytesMax) return absl::InvalidArgumentError(path + " is larger than 1 MiB");
+  return text;
 }
 
 }  // namespace
 
 absl::StatusOr<Values> ReadConfigFile(const std::string& path, const Environment& environment) {
+  ASSIGN_OR_RETURN(const std::string text, ReadText(path));
   Values values;
   try {
-    const YAML::Node root = YAML::LoadFile(path);
+    const YAML::Node root = YAML::Load(text);
     if (root.IsNull()) return values;
     if (!root.IsMap()) {
       return absl::InvalidArgumentError(path + " must hold \"key: value\" lines, such as \"name: shop\"");
@@ -70,10 +82,6 @@ absl::StatusOr<Values> ReadConfigFile(const std::string& path, const Environment
     if (absl::Status status = Collect(root, "", environment, values); !status.ok()) {
       return absl::InvalidArgumentError(path + ": " + Message(status));
     }
-  } catch (const YAML::BadFile&) {
-    return Unreadable(path);
-  } catch (const std::ios_base::failure&) {  // a directory
-    return Unreadable(path);
   } catch (const YAML::Exception& error) {
     return absl::InvalidArgumentError(path + ": " + error.what());
   }
