@@ -193,7 +193,8 @@ absl::StatusOr<int> ReadSchemaVersion(const Dialect& dialect, Connection& connec
 absl::StatusOr<int> Migrate(const Database& database) {
   RETURN_IF_ERROR(database.create_if_missing());
   const std::unique_ptr<Connection> connection = database.connect(ConnectionRole::kMigration);
-  return Migrator(database.dialect, *connection).Run();  // closing the connection gives the lock back
+  ASSIGN_OR_RETURN(const Dialect dialect, connection->ServerDialect());
+  return Migrator(dialect, *connection).Run();  // closing the connection gives the lock back
 }
 
 }  // namespace dbos::sidecar

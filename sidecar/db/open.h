@@ -1,6 +1,6 @@
 // Database: where a database URL leads, and how to open connections to it.
 //
-// URLs: postgresql://, postgres:// (as libpq has them), cockroachdb:// (the same, for CockroachDB),
+// URLs: postgresql://, postgres:// (as libpq has them), cockroachdb:// (another name for them),
 //       sqlite:///relative/path, sqlite:////absolute/path.
 // Threads: any; it is immutable.
 #pragma once
@@ -18,7 +18,7 @@
 namespace dbos::sidecar {
 
 struct Database {
-  Dialect dialect;
+  Dialect dialect;  // as far as the URL tells; a connection knows the server's own, see Connection::ServerDialect
   std::string sqlite_path;  // empty for the others
   std::function<std::unique_ptr<Connection>(ConnectionRole)> connect;
   std::function<absl::Status()> create_if_missing;  // the database itself, as far as this role may

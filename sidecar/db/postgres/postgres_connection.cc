@@ -1,9 +1,12 @@
 #include "sidecar/db/postgres/postgres_connection.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
 #include <poll.h>
+
+#include "absl/time/clock.h"
 
 #include "sidecar/base/check.h"
 #include "sidecar/base/status.h"
@@ -15,6 +18,14 @@ namespace {
 
 constexpr Query kBegin = {.name = "begin", .args = "", .rows = "", .sql = "BEGIN"};
 constexpr Query kCommit = {.name = "commit", .args = "", .rows = "", .sql = "COMMIT"};
+
+// CockroachDB tells its version in this parameter when a session begins; its URLs are PostgreSQL's.
+constexpr char kCockroachParameter[] = "crdb_version";
+
+// Together about half a second.
+constexpr int kConflictTries = 10;
+constexpr absl::Duration kConflictPause = absl::Milliseconds(1);
+constexpr absl::Duration kConflictPauseMax = absl::Milliseconds(100);
 
 // Statements of so many rows take the server long enough for us to prepare the batch that follows.
 constexpr std::size_t kManyRows = 8;
@@ -58,6 +69,8 @@ absl::Status PostgresConnection::Connect() {
   if (PQstatus(connection_.get()) != CONNECTION_OK) return Lost();
   PQsetNoticeProcessor(
       connection_.get(), [](void*, const char*) {}, nullptr);
+  const bool cockroach = PQparameterStatus(connection_.get(), kCockroachParameter) != nullptr;
+  dialect_ = cockroach ? CockroachDialect(dialect_.schema_name) : PostgresDialect(dialect_.schema_name);
   return ApplySettings();
 }
 
@@ -71,8 +84,40 @@ absl::Status PostgresConnection::ApplySettings() {
   return error;
 }
 
+// Runs what is a transaction by itself, again when it met another: on CockroachDB any may. Not for ever, since whoever
+// called says what to do about a conflict that stays.
+template <typename Run>
+auto PostgresConnection::Retried(Run run) -> decltype(run()) {
+  auto result = run();
+  absl::Duration pause = kConflictPause;
+  for (int tries = 1; tries < kConflictTries && IsConflict(result.status()); ++tries) {
+    absl::SleepFor(pause);  // lets the other one end
+    pause = std::min(pause * 2, kConflictPauseMax);
+    result = run();
+  }
+  return result;
+}
+
 absl::StatusOr<std::vector<Result>> PostgresConnection::RunBatch(std::span<const Statement> statements,
                                                                  const Meanwhile& meanwhile) {
+  Meanwhile once = meanwhile;
+  return Retried([&] { return RunBatchOnce(statements, std::exchange(once, {})); });
+}
+
+absl::StatusOr<Result> PostgresConnection::Execute(const Statement& statement) {
+  return Retried([&] { return ExecuteOnce(statement); });
+}
+
+// A script that goes on with an open transaction cannot be run again by itself.
+absl::StatusOr<Result> PostgresConnection::RunScript(const std::string& sql) {
+  KeepSent();
+  const bool whole = connection_ == nullptr || PQtransactionStatus(connection_.get()) == PQTRANS_IDLE;
+  if (!whole) return RunScriptOnce(sql);
+  return Retried([&] { return RunScriptOnce(sql); });
+}
+
+absl::StatusOr<std::vector<Result>> PostgresConnection::RunBatchOnce(std::span<const Statement> statements,
+                                                                     const Meanwhile& meanwhile) {
   const bool connected = connection_ != nullptr;
   if (!connected && meanwhile.at_first) meanwhile.at_first();
   const bool sent = sent_ == statements.data() && (kept_ || (in_flight_ && connected));
@@ -100,14 +145,14 @@ void PostgresConnection::KeepSent() {
   if (std::exchange(in_flight_, false) && connection_ != nullptr) kept_ = ReceivePipeline({});
 }
 
-absl::StatusOr<Result> PostgresConnection::Execute(const Statement& statement) {
+absl::StatusOr<Result> PostgresConnection::ExecuteOnce(const Statement& statement) {
   KeepSent();
   RETURN_IF_ERROR(SendPipeline({&statement, 1}, Unit::kStatement));
   ASSIGN_OR_RETURN(std::vector<Result> results, ReceivePipeline({}));
   return std::move(results.front());
 }
 
-absl::StatusOr<Result> PostgresConnection::RunScript(const std::string& sql) {
+absl::StatusOr<Result> PostgresConnection::RunScriptOnce(const std::string& sql) {
   KeepSent();
   RETURN_IF_ERROR(Connect());
   const ResultPointer result(PQexec(connection_.get(), sql.c_str()));
@@ -118,6 +163,11 @@ absl::StatusOr<Result> PostgresConnection::RunScript(const std::string& sql) {
   absl::Status error = ErrorOf(result.get());
   RollBackIfOpen();
   return error;
+}
+
+absl::StatusOr<Dialect> PostgresConnection::ServerDialect() {
+  RETURN_IF_ERROR(Connect());
+  return dialect_;
 }
 
 absl::Status PostgresConnection::SendPipeline(std::span<const Statement> statements, Unit unit) {

@@ -31,6 +31,7 @@ class PostgresConnection : public Connection {
   void SendBatch(std::span<const Statement> statements) override;
   absl::StatusOr<Result> Execute(const Statement& statement) override;
   absl::StatusOr<Result> RunScript(const std::string& sql) override;
+  absl::StatusOr<Dialect> ServerDialect() override;
 
  private:
   struct CloseConnection {
@@ -64,6 +65,11 @@ class PostgresConnection : public Connection {
     return batch.size() == 1 ? Unit::kStatement : Unit::kTransaction;
   }
 
+  template <typename Run>
+  auto Retried(Run run) -> decltype(run());
+  absl::StatusOr<std::vector<Result>> RunBatchOnce(std::span<const Statement> statements, const Meanwhile& meanwhile);
+  absl::StatusOr<Result> ExecuteOnce(const Statement& statement);
+  absl::StatusOr<Result> RunScriptOnce(const std::string& sql);
   absl::Status Connect();
   absl::Status ApplySettings();
   Prepared& Look(const Statement& statement);
@@ -81,7 +87,7 @@ class PostgresConnection : public Connection {
   void RollBackIfOpen();
 
   const PostgresParameters parameters_;
-  const Dialect dialect_;
+  Dialect dialect_;  // of the server that answers, once connected
   const ConnectionRole role_;
   std::unique_ptr<PGconn, CloseConnection> connection_;  // null: not connected
   std::unordered_map<const Query*, Prepared> prepared_;

@@ -21,6 +21,7 @@ constexpr Meaning kMeanings[] = {
     {"40001", StatusCode::kAborted},                             // serialization failure
     {"40P01", StatusCode::kAborted},                             // deadlock
     {"40", StatusCode::kUnavailable, Session::kThrowAway},       // 40003: statement completion unknown
+    {"25P02", StatusCode::kAborted},                             // behind a transaction that failed
     {"55P03", StatusCode::kAborted},                             // lock timeout
     {"0A000", StatusCode::kAborted, Session::kThrowAway},        // cached plan must not change result type
     {"26", StatusCode::kAborted, Session::kThrowAway},           // prepared statement is gone (a pooler)
@@ -54,6 +55,14 @@ const Meaning* Find(std::string_view sqlstate) {
   return nullptr;
 }
 
+// Marks a conflict in a status: the code Aborted alone also stands for other reasons to try again.
+constexpr char kConflict[] = "dbos.conflict";
+
+// 25P02: it followed on the connection, before we could roll back what failed.
+bool IsConflictCode(std::string_view sqlstate) {
+  return sqlstate == "40001" || sqlstate == "40P01" || sqlstate == "25P02";
+}
+
 // How to end an outage that is the operator's to end.
 const char* FixOf(std::string_view sqlstate) {
   if (sqlstate == "53100") return ": free space on the server's disk";
@@ -80,8 +89,14 @@ absl::Status PostgresError(const std::string& sqlstate, const std::string& messa
   if (sqlstate.empty()) {
     return absl::UnavailableError(absl::StrCat("the connection to PostgreSQL failed: ", text));
   }
-  return absl::Status(ClassifySqlState(sqlstate),
-                      absl::StrCat("PostgreSQL: ", text, " (SQLSTATE ", sqlstate, ")", FixOf(sqlstate)));
+  absl::Status error(ClassifySqlState(sqlstate),
+                     absl::StrCat("PostgreSQL: ", text, " (SQLSTATE ", sqlstate, ")", FixOf(sqlstate)));
+  if (IsConflictCode(sqlstate)) error.SetPayload(kConflict, absl::Cord());
+  return error;
+}
+
+bool IsConflict(const absl::Status& status) {
+  return status.GetPayload(kConflict).has_value();
 }
 
 }  // namespace dbos::sidecar

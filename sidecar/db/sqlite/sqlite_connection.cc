@@ -109,6 +109,8 @@ class SqliteConnection : public Connection {
     return Guard<Result>([&] { return RunText(sql); });
   }
 
+  absl::StatusOr<Dialect> ServerDialect() override { return dialect_; }
+
  private:
   // Opens if need be, runs `body`, and turns what it throws into a status with the transaction rolled back.
   template <typename T, typename Body>
