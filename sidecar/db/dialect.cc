@@ -12,10 +12,6 @@
 namespace dbos::sidecar {
 namespace {
 
-std::string QuoteIdentifier(const std::string& name) {
-  return absl::StrCat("\"", absl::StrReplaceAll(name, {{"\"", "\"\""}}), "\"");
-}
-
 std::string QuoteLiteral(const std::string& text) {
   return absl::StrCat("'", absl::StrReplaceAll(text, {{"'", "''"}}), "'");
 }
@@ -78,6 +74,10 @@ std::string ListedRows(const std::vector<Column>& columns, std::size_t first, st
 
 }  // namespace
 
+std::string QuoteIdentifier(const std::string& name) {
+  return absl::StrCat("\"", absl::StrReplaceAll(name, {{"\"", "\"\""}}), "\"");
+}
+
 Dialect PostgresDialect(const std::string& schema) {
   Dialect dialect;
   dialect.migrations = "postgres";
@@ -86,6 +86,7 @@ Dialect PostgresDialect(const std::string& schema) {
   dialect.lock = "FOR NO KEY UPDATE OF s";
   dialect.skip_locked = "FOR NO KEY UPDATE OF s SKIP LOCKED";
   dialect.concurrently = "CONCURRENTLY";
+  dialect.if_missing = "IF NOT EXISTS";
   dialect.pin_search_path = "SET search_path = pg_catalog, pg_temp";
   dialect.schema_name = schema;
   dialect.ledger_exists =
@@ -150,6 +151,7 @@ std::string ExpandSql(const Dialect& dialect, std::string_view sql) {
                                                 {"{pending}", dialect.pending},
                                                 {"{skip_locked}", dialect.skip_locked},
                                                 {"{concurrently}", dialect.concurrently},
+                                                {"{if_missing}", dialect.if_missing},
                                                 {"{pin_search_path}", dialect.pin_search_path}});
 }
 

@@ -34,6 +34,10 @@ struct Dialect {
   // {concurrently}: builds an index without blocking writers; such a migration runs outside a transaction.
   std::string concurrently;
 
+  // {if_missing}: after ADD COLUMN, lets a column pass that is there already: an SDK that takes no lock may be
+  // migrating too. SQLite cannot say it; its migrator owns the database.
+  std::string if_missing;
+
   // {pin_search_path}: keeps a caller's search_path out of our SQL functions. CockroachDB cannot say it.
   std::string pin_search_path;
 
@@ -61,6 +65,9 @@ struct Dialect {
 Dialect PostgresDialect(const std::string& schema);
 Dialect CockroachDialect(const std::string& schema);
 Dialect SqliteDialect();
+
+// A name as SQL text.
+std::string QuoteIdentifier(const std::string& name);
 
 // A parameter list of a Query, taken apart.
 enum class ColumnType { kText, kBigint, kInt4, kBoolean };

@@ -24,10 +24,18 @@
 
 namespace dbos::sidecar {
 
+// What a start does about the tables of the system database.
+enum class Migrations {
+  kAuto,    // makes and migrates them
+  kVerify,  // fails unless they are there and at our version, or a newer one
+  kOff,     // fails unless they are there
+};
+
 struct Config {
   std::string name;
   std::string system_database_url;  // empty: DefaultDatabaseUrl(name)
   std::string schema = "dbos";
+  Migrations migrations = Migrations::kAuto;
   std::string address;  // empty: DefaultAddress()
   mode_t socket_mode = kPrivateSocketMode;
   AllowedPeers allowed;     // nobody: the own user

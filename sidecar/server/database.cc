@@ -18,6 +18,7 @@
 #include "sidecar/base/status.h"
 #include "sidecar/db/migrator.h"
 #include "sidecar/db/open.h"
+#include "sidecar/server/schema_version.h"
 #include "sidecar/store/open_storage.h"
 
 namespace dbos::sidecar {
@@ -34,11 +35,11 @@ absl::Status Unreachable(const Config& config, const absl::Status& last) {
                                 Message(last) + "): start it, check --database, or wait longer with --database-wait");
 }
 
-absl::StatusOr<int> MigrateDatabase(const Config& config, absl::Duration within) {
+absl::StatusOr<int> PrepareDatabase(const Config& config, absl::Duration within) {
   // Two connections, one after the other, when the first does not open: the database may have to be created.
   const absl::Duration each = std::clamp(within / 2, kShortestConnectTimeout, kConnectTimeout);
   ASSIGN_OR_RETURN(const Database database, OpenDatabase(config.system_database_url, config.schema, each));
-  return Migrate(database);
+  return PrepareSchema(config, database);
 }
 
 // What the thread of one try and its waiter share.
@@ -54,10 +55,10 @@ struct Try {
 
 // On a thread of its own, since nothing interrupts libpq while it connects to a server that says nothing. If a signal
 // to stop comes first, that thread is left behind: the process is about to end.
-absl::StatusOr<int> MigrateUnlessStopped(const Config& config, absl::Duration within, Signals& signals) {
+absl::StatusOr<int> PrepareUnlessStopped(const Config& config, absl::Duration within, Signals& signals) {
   auto shared = std::make_shared<Try>();
   std::thread([shared, config, within] {
-    shared->version = MigrateDatabase(config, within);
+    shared->version = PrepareDatabase(config, within);
     constexpr std::uint64_t kEnded = 1;
     DBOS_CHECK(write(shared->ended, &kEnded, sizeof(kEnded)) == sizeof(kEnded));
   }).detach();
@@ -99,7 +100,7 @@ absl::StatusOr<int> AwaitDatabase(const Config& config, Signals& signals) {
   const absl::Time give_up = absl::Now() + config.database_wait;
   absl::Duration pause = kFirstPause;
   while (true) {
-    absl::StatusOr<int> version = MigrateUnlessStopped(config, give_up - absl::Now(), signals);
+    absl::StatusOr<int> version = PrepareUnlessStopped(config, give_up - absl::Now(), signals);
     if (version.ok() || !absl::IsUnavailable(version.status())) return version;
     if (absl::Now() + pause > give_up) return Unreachable(config, version.status());
     Log(LogLevel::kWarning, "the database is not there yet, trying again",

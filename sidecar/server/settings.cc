@@ -12,6 +12,7 @@ namespace dbos::sidecar {
 namespace {
 
 constexpr std::size_t kExecutorIdBytesMax = 128;
+constexpr std::size_t kSchemaBytesMax = 63;  // PostgreSQL cuts longer names off
 constexpr std::int64_t kWaitSecondsMax = std::int64_t{24} * 3600;
 
 std::optional<std::int64_t> Number(const std::string& text, int base = 10) {
@@ -51,6 +52,12 @@ std::string SetExecutorId(const std::string& value, Config& config) {
   return "";
 }
 
+std::string SetSchema(const std::string& value, Config& config) {
+  if (value.empty() || value.size() > kSchemaBytesMax) return "must be a name of 1 to 63 bytes";
+  config.schema = value;
+  return "";
+}
+
 std::string SetLogFormat(const std::string& value, Config& config) {
   if (value != "text" && value != "json") return "must be text or json";
   config.log_format = value == "json" ? LogFormat::kJson : LogFormat::kText;
@@ -68,6 +75,18 @@ std::string SetLogLevel(const std::string& value, Config& config) {
     config.log_level = LogLevel::kError;
   else
     return "must be debug, info, warning or error";
+  return "";
+}
+
+std::string SetMigrations(const std::string& value, Config& config) {
+  if (value == "auto")
+    config.migrations = Migrations::kAuto;
+  else if (value == "verify")
+    config.migrations = Migrations::kVerify;
+  else if (value == "off" || value == "false")
+    config.migrations = Migrations::kOff;
+  else
+    return "must be auto, verify or off";
   return "";
 }
 
@@ -103,8 +122,12 @@ std::vector<Setting> MakeSettings() {
       {"system_database_url", "DBOS_SYSTEM_DATABASE_URL", "database",
        "postgresql://user:password@host/database or sqlite:///file (default sqlite:///<name>.sqlite)",
        Text(&Config::system_database_url)},
-      {"dbos_system_schema", "DBOS_SYSTEM_SCHEMA", "schema", "schema of the system tables (default dbos)",
-       Text(&Config::schema)},
+      {"dbos_system_schema", "DBOS_SYSTEM_SCHEMA", "schema", "schema of the system tables (default dbos)", SetSchema},
+      {"sidecar.migrations", "DBOS_MIGRATIONS", "migrations",
+       "at start auto makes or migrates the system tables, verify fails unless they are up to date, off only needs "
+       "them "
+       "(default auto)",
+       SetMigrations},
       {"sidecar.address", "DBOS_SIDECAR_ADDRESS", "address",
        "where to listen, unix:path (default unix:/run/dbos/sidecar.sock if that directory exists, else "
        "unix:./.dbos/sidecar.sock)",

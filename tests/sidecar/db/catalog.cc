@@ -76,4 +76,8 @@ std::vector<std::string> SqliteCatalog(TestDatabase& database) {
   return Lines(database, {kSqliteColumns, kSqliteIndexes, kSqliteForeignKeys});
 }
 
+std::vector<std::string> Catalog(TestDatabase& database) {
+  return database.Open().dialect.schema_name.empty() ? SqliteCatalog(database) : PostgresCatalog(database);
+}
+
 }  // namespace dbos::sidecar

@@ -15,4 +15,7 @@ std::vector<std::string> PostgresCatalog(TestDatabase& database);
 // Tables with columns, indexes with their columns and conditions.
 std::vector<std::string> SqliteCatalog(TestDatabase& database);
 
+// The one or the other.
+std::vector<std::string> Catalog(TestDatabase& database);
+
 }  // namespace dbos::sidecar

@@ -87,8 +87,9 @@ TEST_F(ConfigTest, ReadsEverySettingOfTheCore) {
 TEST_F(ConfigTest, BadValuesNameTheirSourceAndTheRule) {
   File("name: shop\n");
   const std::map<std::string, std::string> bad = {
-      {"socket-mode", "rw"},   {"allow-uid", "root"},      {"log-level", "loud"},   {"log-format", "xml"},
-      {"reflection", "maybe"}, {"legacy-payloads", "yes"}, {"drain-timeout", "-1"}, {"executor-id", "local"}};
+      {"socket-mode", "rw"},   {"migrations", "on"},    {"schema", ""},          {"allow-uid", "root"},
+      {"log-level", "loud"},   {"log-format", "xml"},   {"reflection", "maybe"}, {"legacy-payloads", "yes"},
+      {"drain-timeout", "-1"}, {"executor-id", "local"}};
   for (const auto& [flag, value] : bad) {
     flags_ = {{flag, value}};
     EXPECT_NE(Fault().find("--" + flag + " must"), std::string::npos) << flag << ": " << Fault();
