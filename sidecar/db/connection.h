@@ -34,7 +34,7 @@ namespace dbos::sidecar {
 enum class ConnectionRole {
   kWriter,      // pinned plans; takes the write lock when a batch begins
   kReader,      // the planner's choice; statements are cut off after 30 s
-  kMigration,   // the server's defaults
+  kMigration,   // the server's defaults, but for what its schema changes need
   kInspection,  // reads a database that may be nobody's of ours: creates nothing, sets nothing
 };
 

@@ -15,12 +15,16 @@ constexpr int kOldestSharedVersion = 99;
 // Empty where there is nothing to do on this database.
 std::string Text(const Dialect& dialect, int version) {
   const EmbeddedMigration* found = nullptr;
+  std::string notify;
   for (const EmbeddedMigration& migration : EmbeddedMigrations()) {
     if (migration.version != version) continue;
     const bool shared = migration.dialect[0] == '\0';
     if (migration.dialect == dialect.migrations || (shared && found == nullptr)) found = &migration;
+    if (absl::string_view(migration.dialect) == "notify" && dialect.notify == Dialect::Notify::kYes) {
+      notify = ExpandSql(dialect, migration.sql);
+    }
   }
-  return found == nullptr ? "" : ExpandSql(dialect, found->sql);
+  return found == nullptr ? "" : absl::StrCat(ExpandSql(dialect, found->sql), notify);
 }
 
 // One row, always, and never backwards: an SDK that takes no lock may be migrating too, and has come further. It

@@ -4,16 +4,13 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 
 #include "sidecar/base/logging.h"
 #include "sidecar/base/status.h"
+#include "sidecar/db/migration_lock.h"
 
 namespace dbos::sidecar {
 namespace {
-
-constexpr absl::Duration kLockWaitMax = absl::Seconds(60);
-constexpr absl::Duration kLockPoll = absl::Milliseconds(100);
 
 constexpr Query kSchemaExists = {
     .name = "schema_exists",
@@ -32,13 +29,10 @@ SELECT quote_ident(c.relname) FROM pg_index AS x JOIN pg_class AS c ON c.oid = x
 JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND NOT x.indisvalid)",
 };
 
-// The same number that the SDKs use. It is polled for: a session that waits for it inside a statement would hold a
-// snapshot, on which a concurrent index build of the other migrator waits in turn.
-constexpr char kTryLock[] = "SELECT pg_try_advisory_lock(1234567890)";
-
 class Migrator {
  public:
-  Migrator(const Dialect& dialect, Connection& connection) : dialect_(dialect), connection_(connection) {}
+  Migrator(const Dialect& dialect, Connection& connection)
+      : dialect_(dialect), connection_(connection), lock_(dialect, connection) {}
 
   absl::StatusOr<int> Run() {
     absl::StatusOr<int> version = MigrateIfBehind();
@@ -52,13 +46,21 @@ class Migrator {
 
  private:
   absl::StatusOr<int> MigrateIfBehind() {
-    ASSIGN_OR_RETURN(int version, ReadSchemaVersion(dialect_, connection_));
+    ASSIGN_OR_RETURN(const int version, ReadSchemaVersion(dialect_, connection_));
     if (version >= kSchemaVersion) return version;
-    RETURN_IF_ERROR(TakeLock());
-    ASSIGN_OR_RETURN(version, ReadSchemaVersion(dialect_, connection_));  // another migrator may have been here
-    ASSIGN_OR_RETURN(version, MigrateFrom(version));
-    RETURN_IF_ERROR(Finish());
-    return version;
+    RETURN_IF_ERROR(lock_.Take());
+    const absl::StatusOr<int> reached = MigrateUnderLock();
+    // After a failure nothing is left of a lock that is a transaction; what has an expiry need not be waited for.
+    const bool give_back = reached.ok() || dialect_.migration_lock == Dialect::MigrationLock::kRow;
+    const absl::Status released = give_back ? lock_.Release() : absl::OkStatus();
+    RETURN_IF_ERROR(reached.status());
+    RETURN_IF_ERROR(released);
+    return reached;
+  }
+
+  absl::StatusOr<int> MigrateUnderLock() {
+    ASSIGN_OR_RETURN(const int version, ReadSchemaVersion(dialect_, connection_));  // another may have been here
+    return MigrateFrom(version);
   }
 
   absl::StatusOr<int> MigrateFrom(int version) {
@@ -66,6 +68,7 @@ class Migrator {
     if (version == 0) return Create(steps.front());
     for (const MigrationStep& step : steps) {
       // An SDK that takes no lock may have come here first.
+      RETURN_IF_ERROR(lock_.Renew());
       ASSIGN_OR_RETURN(version, ReadSchemaVersion(dialect_, connection_));
       if (version < step.version) RETURN_IF_ERROR(Apply(step));
     }
@@ -80,33 +83,6 @@ class Migrator {
         absl::StrCat("the role \"", name, "\" may not bring the system database (schema \"", dialect_.schema_name,
                      "\") to version ", kSchemaVersion, " (", Message(why), "): run dbos-sidecar migrate --app-role ",
                      name, " with the URL of a role that owns the tables, or may create them"));
-  }
-
-  absl::Status TakeLock() {
-    const absl::Time give_up = absl::Now() + kLockWaitMax;
-    while (true) {
-      ASSIGN_OR_RETURN(const bool locked, TryLock());
-      if (locked) return absl::OkStatus();
-      if (absl::Now() > give_up) {
-        return absl::UnavailableError("another process has been migrating this database for 60 s; try again later");
-      }
-      absl::SleepFor(kLockPoll);  // paces the polling of the lock
-    }
-  }
-
-  absl::StatusOr<bool> TryLock() {
-    if (dialect_.migration_lock == Dialect::MigrationLock::kNone) return true;
-    const bool advisory = dialect_.migration_lock == Dialect::MigrationLock::kAdvisory;
-    const absl::StatusOr<Result> locked = connection_.RunScript(advisory ? kTryLock : "BEGIN IMMEDIATE");
-    if (absl::IsAborted(locked.status())) return false;
-    RETURN_IF_ERROR(locked.status());
-    return !advisory || (*locked)[0].Bool(0);
-  }
-
-  // An advisory lock goes with the connection.
-  absl::Status Finish() {
-    if (dialect_.migration_lock != Dialect::MigrationLock::kTransaction) return absl::OkStatus();
-    return connection_.RunScript("COMMIT").status();
   }
 
   std::string InTransaction(const std::string& text) const {
@@ -160,6 +136,7 @@ class Migrator {
 
   const Dialect& dialect_;
   Connection& connection_;
+  MigrationLock lock_;
 };
 
 }  // namespace

@@ -47,8 +47,8 @@ absl::StatusOr<Database> OpenDatabase(const std::string& url, const std::string&
   if (absl::StartsWith(url, kSqliteScheme)) return OpenSqlite(url);
   if (schema.empty()) return absl::InvalidArgumentError("the system schema has no name; the default is \"dbos\"");
   if (absl::StartsWith(url, kCockroachScheme)) {
-    return OpenDatabase(absl::StrCat("postgresql://", url.substr(sizeof(kCockroachScheme) - 1)), schema,
-                        connect_timeout);
+    return OpenPostgres(absl::StrCat("postgresql://", url.substr(sizeof(kCockroachScheme) - 1)),
+                        CockroachDialect(schema), connect_timeout);
   }
   if (absl::StartsWith(url, "postgresql://") || absl::StartsWith(url, "postgres://")) {
     return OpenPostgres(url, PostgresDialect(schema), connect_timeout);

@@ -18,12 +18,11 @@ namespace {
 absl::StatusOr<std::string> Script(const Database& database, std::optional<int> from) {
   if (from) return MigrationScript(database.dialect, *from, {});
   ASSIGN_OR_RETURN(const int version, InspectSchema(database));
-  std::vector<std::string> invalid;
-  if (version > 0) {
-    const std::unique_ptr<Connection> connection = database.connect(ConnectionRole::kInspection);
-    ASSIGN_OR_RETURN(invalid, FindInvalidIndexes(database.dialect, *connection));
-  }
-  return MigrationScript(database.dialect, version, invalid);
+  if (version == 0 && !database.sqlite_path.empty()) return MigrationScript(database.dialect, version, {});
+  const std::unique_ptr<Connection> connection = database.connect(ConnectionRole::kInspection);
+  ASSIGN_OR_RETURN(const Dialect dialect, connection->ServerDialect());
+  ASSIGN_OR_RETURN(const std::vector<std::string> invalid, FindInvalidIndexes(dialect, *connection));
+  return MigrationScript(dialect, version, invalid);
 }
 
 int Print(const Database& database, const MigrateRequest& request) {

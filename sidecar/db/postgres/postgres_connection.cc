@@ -46,6 +46,20 @@ Result ToResult(const PGresult* from) {
   return result;
 }
 
+std::string SettingsOf(const Dialect& dialect, ConnectionRole role) {
+  switch (role) {
+    case ConnectionRole::kWriter:
+      return dialect.writer_settings;
+    case ConnectionRole::kReader:
+      return dialect.reader_settings;
+    case ConnectionRole::kMigration:
+      return dialect.migration_settings;
+    case ConnectionRole::kInspection:
+      return "";
+  }
+  return "";
+}
+
 }  // namespace
 
 std::unique_ptr<Connection> OpenPostgresConnection(const PostgresParameters& parameters, const Dialect& dialect,
@@ -75,10 +89,11 @@ absl::Status PostgresConnection::Connect() {
 }
 
 absl::Status PostgresConnection::ApplySettings() {
-  if (role_ == ConnectionRole::kMigration || role_ == ConnectionRole::kInspection) return absl::OkStatus();
-  const std::string& settings = role_ == ConnectionRole::kWriter ? dialect_.writer_settings : dialect_.reader_settings;
+  const std::string settings = SettingsOf(dialect_, role_);
+  if (settings.empty()) return absl::OkStatus();
   const ResultPointer result(PQexec(connection_.get(), settings.c_str()));
-  if (PQresultStatus(result.get()) == PGRES_COMMAND_OK) return absl::OkStatus();
+  const ExecStatusType status = PQresultStatus(result.get());
+  if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK) return absl::OkStatus();
   absl::Status error = ErrorOf(result.get());
   connection_.reset();
   return error;

@@ -1,15 +1,13 @@
-#include <cstdlib>
-#include <filesystem>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include <libpq-fe.h>
 
-#include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 
 #include "tests/testing/proxy/cockroach_sql.h"
-#include "tests/testing/proxy/pg_proxy.h"
+#include "tests/testing/proxy/played_cockroach.h"
 
 namespace dbos::testing {
 namespace {
@@ -26,24 +24,11 @@ std::string StateOf(const Result& result) {
 class CockroachProxyTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    const Connection direct(PQconnectdb(std::getenv("DBOS_TEST_POSTGRES_URL")), &PQfinish);
-    ASSERT_EQ(PQstatus(direct.get()), CONNECTION_OK) << PQerrorMessage(direct.get());
-    auto proxy = PgProxy::Start({.upstream = absl::StrCat(PQhost(direct.get()), "/.s.PGSQL.", PQport(direct.get())),
-                                 .listen = absl::StrCat(directory_, "/.s.PGSQL.5432"),
-                                 .cockroach = CockroachOptions{.abort_one_in = 1}});
-    ASSERT_TRUE(proxy.ok()) << proxy.status();
-    proxy_ = *std::move(proxy);
-    connection_.reset(PQconnectdb(proxy_->Url(PQuser(direct.get()), PQdb(direct.get())).c_str()));
+    connection_.reset(PQconnectdb(server_.Url("postgres").c_str()));
     ASSERT_EQ(PQstatus(connection_.get()), CONNECTION_OK) << PQerrorMessage(connection_.get());
     Exec("SET client_min_messages = warning");
     ASSERT_EQ(StateOf(Exec("CREATE TEMPORARY TABLE t (n int)")), "");
   }
-  void TearDown() override {
-    connection_.reset();
-    proxy_.reset();
-    std::filesystem::remove_all(directory_);
-  }
-
   Result Exec(const std::string& sql) { return {PQexec(connection_.get(), sql.c_str()), &PQclear}; }
 
   // Sends the statements, once prepared, through a pipeline; the codes of their answers, "" for success, "-" for
@@ -77,11 +62,7 @@ class CockroachProxyTest : public ::testing::Test {
     return rows;
   }
 
-  std::string directory_ = [] {
-    std::string path = (std::filesystem::temp_directory_path() / "pg-proxy-XXXXXX").string();
-    return std::string(mkdtemp(path.data()));
-  }();
-  std::unique_ptr<PgProxy> proxy_;
+  PlayedCockroach server_{{.abort_one_in = 1}};
   Connection connection_ = {nullptr, &PQfinish};
 };
 
@@ -100,7 +81,7 @@ TEST_F(CockroachProxyTest, ACommitIsAnsweredWith40001AndRolledBack) {
   EXPECT_EQ(StateOf(Exec("SELECT 1")), "40001");
   EXPECT_EQ(PQtransactionStatus(connection_.get()), PQTRANS_IDLE);
   EXPECT_EQ(Rows(), 0);
-  EXPECT_EQ(proxy_->cockroach()->aborts(), 4);
+  EXPECT_EQ(server_.profile().aborts(), 4);
 }
 
 TEST_F(CockroachProxyTest, SoAreCommitsInPipelines) {
@@ -125,7 +106,7 @@ TEST_F(CockroachProxyTest, WhatCockroachLacksIsRefused) {
   EXPECT_EQ(StateOf(Exec("SET statement_timeout = '30s'; SET jit = off")), "42704");
   const Result prepared(PQprepare(connection_.get(), "n", "SELECT pg_notify('a', 'b')", 0, nullptr), &PQclear);
   EXPECT_EQ(StateOf(prepared), "42883");
-  EXPECT_EQ(proxy_->cockroach()->refusals(), 4);
+  EXPECT_EQ(server_.profile().refusals(), 4);
 }
 
 TEST(CockroachSqlTest, LooksForStatementsAndNotForWordsInside) {
