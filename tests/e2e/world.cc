@@ -99,6 +99,11 @@ std::size_t World::StartApp(const std::vector<std::string>& strike, const std::s
   return apps_.size() - 1;
 }
 
+void World::ConnectAs(const std::string& role) {
+  const std::size_t user = database_url_.find("://") + 3;
+  database_url_.replace(user, database_url_.find('@') - user, role);
+}
+
 dbos::testing::PgProxy& World::PutProxyBetween() {
   const char* server = std::getenv("DBOS_TEST_POSTGRES_URL");
   const std::string host = PartOf(server, "host");

@@ -35,6 +35,8 @@ class World {
   void PlanFaults(const std::vector<std::string>& faults) { planned_faults_.assign(faults.begin(), faults.end()); }
   // Index of the new process. `strike`: arguments of ledger_app; `stream_fault`: see faulty_transport.h.
   std::size_t StartApp(const std::vector<std::string>& strike = {}, const std::string& stream_fault = "");
+  // Sidecars started from now on, and Query, use this role. PostgreSQL only.
+  void ConnectAs(const std::string& role);
   // Sidecars started from now on reach the database through this proxy. PostgreSQL only.
   dbos::testing::PgProxy& PutProxyBetween();
   // For `duration`: whoever has died is started again, whoever has stopped goes on after `pause`.

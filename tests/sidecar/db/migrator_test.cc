@@ -98,6 +98,29 @@ TEST_P(MigratorTest, ManyMigratorsAtOnceAllSucceed) {
 
 INSTANTIATE_OVER_DATABASES(MigratorTest);
 
+// The Python SDK adds the column of version 110 without its default, and rebuilds the table in version 112.
+TEST(SqliteMigratorTest, APythonDatabaseBetween110And112IsFinished) {
+  const auto database = TestDatabase::CreateMigrated(DatabaseKind::kSqlite);
+  const auto fresh = SqliteCatalog(*database);
+  BackTo99(*database);
+  ASSERT_EQ(*Migrate(database->Open()), 123);
+  database->Run(
+      "UPDATE dbos_migrations SET version = 111; DROP TABLE operation_outputs; CREATE TABLE operation_outputs ("
+      "workflow_uuid TEXT NOT NULL, function_id INTEGER NOT NULL, function_name TEXT NOT NULL DEFAULT '', output TEXT, "
+      "error TEXT, child_workflow_id TEXT, started_at_epoch_ms BIGINT, completed_at_epoch_ms BIGINT, serialization "
+      "TEXT, "
+      "application_name TEXT, retention_timestamp INTEGER, PRIMARY KEY (workflow_uuid, function_id), "
+      "FOREIGN KEY (workflow_uuid) REFERENCES workflow_status (workflow_uuid) ON UPDATE CASCADE ON DELETE CASCADE); "
+      "INSERT INTO operation_outputs (workflow_uuid, function_id, retention_timestamp) VALUES ('old', 0, NULL), "
+      "('old', 1, 7); "
+      "ALTER TABLE workflow_status DROP COLUMN creator_xid; ALTER TABLE notifications DROP COLUMN "
+      "consumed_by_function_id");
+  EXPECT_EQ(*Migrate(database->Open()), 123);
+  EXPECT_EQ(SqliteCatalog(*database), fresh);
+  EXPECT_THAT(database->Query("SELECT function_id, retention_timestamp > 7 FROM operation_outputs"),
+              ElementsAre("0,1", "1,0"));
+}
+
 TEST(PostgresMigratorTest, MissingDatabaseIsCreated) {
   const auto server = TestDatabase::Create(DatabaseKind::kPostgres);
   const std::string name = server->Query("SELECT current_database()")[0];
