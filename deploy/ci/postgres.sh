@@ -36,6 +36,8 @@ start_postgres() {
   # Whoever names the directory without a port finds the server too.
   ln -sf ".s.PGSQL.$port" "$postgres_dir/.s.PGSQL.5432"
   export DBOS_TEST_POSTGRES_URL="postgresql://postgres@/postgres?host=$postgres_dir"
+  # For tests that have a server of their own, to stop and kill it.
+  export DBOS_TEST_POSTGRES_BINARIES=$binaries DBOS_TEST_POSTGRES_USER=$postgres_user
   export DBOS_TEST_POSTGRES_TCP_URL="postgresql://postgres@127.0.0.1:$port/postgres"
   echo "PostgreSQL $(cat "$postgres_dir/data/PG_VERSION") runs in $postgres_dir, port $port"
 }

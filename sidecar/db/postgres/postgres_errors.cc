@@ -57,6 +57,10 @@ const Meaning* Find(std::string_view sqlstate) {
 // How to end an outage that is the operator's to end.
 const char* FixOf(std::string_view sqlstate) {
   if (sqlstate == "53100") return ": free space on the server's disk";
+  if (sqlstate == "57014") {
+    return ": an administrator did that, or statement_timeout, which the database URL's options, the role or the "
+           "database set (for reads it is 30 s): raise it";
+  }
   if (sqlstate == "25006") return ": connect to the primary, or switch default_transaction_read_only off";
   return "";
 }

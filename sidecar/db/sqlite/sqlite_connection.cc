@@ -65,7 +65,7 @@ void Step(SQLite::Statement& statement, Result& result) {
   statement.reset();
 }
 
-constexpr int kBusyMs = 5000;
+constexpr int kBusyMs = 3000;  // less than the engine is patient: it then knows what to say
 
 // Where two connections switch a new file to WAL at once, SQLite tells one of them that it is busy, without waiting. A
 // lock that somebody holds it waits for by itself.
