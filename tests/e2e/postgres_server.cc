@@ -66,8 +66,7 @@ std::uint16_t FreePort() {
 
 PostgresServer::PostgresServer(const std::vector<std::string>& settings) : settings_(settings) {
   MakeDirectory();
-  RunProgram({Program("initdb"), "-D", Data(), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8",
-              "--no-sync", "--no-instructions"});
+  RunProgram({"/bin/cp", "-r", "--preserve=mode", Environment("DBOS_TEST_POSTGRES_PRISTINE"), Data()});
 }
 
 PostgresServer::PostgresServer(const PostgresServer& primary, const std::vector<std::string>& settings)

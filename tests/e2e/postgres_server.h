@@ -1,5 +1,5 @@
 // PostgresServer: a PostgreSQL server that a test has for itself, to be stopped, killed and started again on the same
-// directory, socket and port. Runs as DBOS_TEST_POSTGRES_USER with the programs in DBOS_TEST_POSTGRES_BINARIES.
+// directory, socket and port. deploy/ci/postgres.sh says where its programs are, and from what it is copied.
 //
 // Threads:  one. Blocking: Start until it accepts connections, the others until it has ended; 30 s at most.
 // Lifetime: the destructor kills it and removes its directory.

@@ -55,7 +55,11 @@ absl::Status PostgresConnection::Connect() {
   prepared_.clear();
   prepared_for_one_row_.clear();
   connection_.reset(PQconnectdbParams(keywords.data(), values.data(), 0));
-  if (PQstatus(connection_.get()) != CONNECTION_OK) return Lost();
+  if (PQstatus(connection_.get()) != CONNECTION_OK) {
+    absl::Status error = ConnectError(PQerrorMessage(connection_.get()));
+    connection_.reset();
+    return error;
+  }
   PQsetNoticeProcessor(
       connection_.get(), [](void*, const char*) {}, nullptr);
   return ApplySettings();

@@ -1,6 +1,7 @@
 #include "sidecar/db/postgres/postgres_errors.h"
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
 namespace dbos::sidecar {
@@ -47,6 +48,33 @@ constexpr Meaning kMeanings[] = {
     {"3F", StatusCode::kFailedPrecondition},                     // no such schema
 };
 
+// What libpq and the server say when they do not come together, and what to change. Texts that are not here, because
+// they are new or translated, are outages.
+struct Refusal {
+  const char* text;
+  const char* fix;
+};
+
+constexpr Refusal kRefusals[] = {
+    {"certificate verify failed", "name the certificate of the CA that signed the server's in sslrootcert"},
+    {"does not match host name", "connect to a name that is in the server's certificate, or use sslmode=verify-ca"},
+    {"root certificate file", "name the certificate of the CA that signed the server's in sslrootcert"},
+    {"server does not support SSL", "switch ssl on at the server, or use sslmode=prefer"},
+    {"no encryption", "the server wants TLS: use sslmode=require or verify-full"},
+    {"no pg_hba.conf entry", "let this user in from this host in the server's pg_hba.conf, or use another user"},
+    {"valid client certificate", "name a client certificate and its key in sslcert and sslkey"},
+    {"certificate authentication failed", "the certificate in sslcert must be of this very user (its CN)"},
+    {"unknown ca", "the certificate in sslcert must be signed by a CA that the server knows"},
+    {"private key file", "make the file in sslkey the key of sslcert, readable for its owner only (0600)"},
+    {"could not read certificate file", "name a client certificate that this user may read in sslcert"},
+    {"password authentication failed", "check user and password in the database URL"},
+    {"no password supplied", "give the password in the database URL, in PGPASSWORD or in ~/.pgpass"},
+};
+
+// Said by one of several hosts, these may pass.
+constexpr const char* kPassing[] = {"onnection refused",   "timeout expired", "starting up", "shutting down",
+                                    "could not translate", "read-only",       "hot standby"};
+
 const Meaning* Find(std::string_view sqlstate) {
   for (const Meaning& meaning : kMeanings) {
     if (sqlstate.substr(0, meaning.prefix.size()) == meaning.prefix) return &meaning;
@@ -77,6 +105,18 @@ bool NeedsReconnect(std::string_view sqlstate) {
   if (sqlstate.empty()) return true;
   const Meaning* meaning = Find(sqlstate);
   return meaning != nullptr && meaning->session == Session::kThrowAway;
+}
+
+absl::Status ConnectError(const std::string& message) {
+  absl::Status outage = PostgresError("", message);
+  for (const char* text : kPassing) {
+    if (absl::StrContains(message, text)) return outage;
+  }
+  for (const Refusal& refusal : kRefusals) {
+    if (!absl::StrContains(message, refusal.text)) continue;
+    return absl::FailedPreconditionError(absl::StrCat(outage.message(), ": ", refusal.fix));
+  }
+  return outage;
 }
 
 absl::Status PostgresError(const std::string& sqlstate, const std::string& message) {
