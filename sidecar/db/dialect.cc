@@ -141,7 +141,7 @@ Dialect SqliteDialect() {
   dialect.migration_lock = Dialect::MigrationLock::kTransaction;
   dialect.ledger_exists = "SELECT MAX(name) FROM sqlite_master WHERE type = 'table' AND name = 'dbos_migrations'";
   const std::string settings =
-      "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 5000";
+      "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 3000";
   dialect.writer_settings = settings;
   dialect.reader_settings = settings;
   return dialect;

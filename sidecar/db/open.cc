@@ -7,23 +7,19 @@
 #include "sidecar/base/status.h"
 #include "sidecar/db/postgres/postgres_database.h"
 #include "sidecar/db/sqlite/sqlite_connection.h"
+#include "sidecar/db/sqlite/sqlite_database.h"
 
 namespace dbos::sidecar {
 namespace {
 
-constexpr char kSqliteScheme[] = "sqlite:///";
 constexpr char kCockroachScheme[] = "cockroachdb://";
 
 absl::StatusOr<Database> OpenSqlite(const std::string& url) {
-  const std::string path = url.substr(sizeof(kSqliteScheme) - 1);
-  // ":memory:" would give each connection a database of its own.
-  if (path.empty() || path[0] == ':' || absl::StrContains(path, "?")) {
-    return absl::InvalidArgumentError(
-        "a SQLite URL names a file: sqlite:///relative/path.sqlite or sqlite:////absolute/path.sqlite");
-  }
+  ASSIGN_OR_RETURN(const std::string path, ParseSqliteUrl(url));
   Database database;
   database.dialect = SqliteDialect();
-  database.sqlite_path = path;
+  database.in_memory = path == kSqliteMemory;
+  if (!database.in_memory) database.sqlite_path = path;
   database.connect = [path](ConnectionRole role) { return OpenSqliteConnection(path, role); };
   database.create_if_missing = [] { return absl::OkStatus(); };
   return database;
@@ -44,7 +40,7 @@ absl::StatusOr<Database> OpenPostgres(const std::string& url, const Dialect& dia
 
 absl::StatusOr<Database> OpenDatabase(const std::string& url, const std::string& schema,
                                       absl::Duration connect_timeout) {
-  if (absl::StartsWith(url, kSqliteScheme)) return OpenSqlite(url);
+  if (absl::StartsWith(url, "sqlite:")) return OpenSqlite(url);
   if (schema.empty()) return absl::InvalidArgumentError("the system schema has no name; the default is \"dbos\"");
   if (absl::StartsWith(url, kCockroachScheme)) {
     return OpenPostgres(absl::StrCat("postgresql://", url.substr(sizeof(kCockroachScheme) - 1)),

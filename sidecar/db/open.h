@@ -1,7 +1,7 @@
 // Database: where a database URL leads, and how to open connections to it.
 //
 // URLs: postgresql://, postgres:// (as libpq has them), cockroachdb:// (another name for them),
-//       sqlite:///relative/path, sqlite:////absolute/path.
+//       sqlite:///relative/path, sqlite:////absolute/path, sqlite:///:memory: (or sqlite://).
 // Threads: any; it is immutable.
 #pragma once
 
@@ -19,7 +19,8 @@ namespace dbos::sidecar {
 
 struct Database {
   Dialect dialect;  // as far as the URL tells; a connection knows the server's own, see Connection::ServerDialect
-  std::string sqlite_path;  // empty for the others
+  std::string sqlite_path;  // empty for the others, and for memory
+  bool in_memory = false;   // SQLite: nothing survives the process, no other process sees it
   std::function<std::unique_ptr<Connection>(ConnectionRole)> connect;
   std::function<absl::Status()> create_if_missing;  // the database itself, as far as this role may
 };

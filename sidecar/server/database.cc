@@ -18,6 +18,7 @@
 #include "sidecar/base/status.h"
 #include "sidecar/db/migrator.h"
 #include "sidecar/db/open.h"
+#include "sidecar/db/sqlite/sqlite_database.h"
 #include "sidecar/server/schema_version.h"
 #include "sidecar/store/open_storage.h"
 
@@ -40,6 +41,11 @@ absl::StatusOr<int> PrepareDatabase(const Config& config, absl::Duration within)
   const absl::Duration each = std::clamp(within / 2, kShortestConnectTimeout, kConnectTimeout);
   ASSIGN_OR_RETURN(const Database database, OpenDatabase(config.system_database_url, config.schema, each));
   return PrepareSchema(config, database);
+}
+
+// A server that is away, or a lock that somebody holds.
+bool IsPassing(const absl::Status& status) {
+  return absl::IsUnavailable(status) || absl::IsAborted(status);
 }
 
 // What the thread of one try and its waiter share.
@@ -92,7 +98,12 @@ std::string DescribeDatabase(const std::string& url) {
 
 absl::StatusOr<std::unique_ptr<FileLock>> LockDatabase(const Config& config) {
   ASSIGN_OR_RETURN(const Database database, OpenDatabase(config.system_database_url, config.schema));
+  if (database.in_memory) {
+    Log(LogLevel::kWarning, "the database is in memory: workflows, steps and results end with this process",
+        {{"database", config.system_database_url}});
+  }
   if (database.sqlite_path.empty()) return std::unique_ptr<FileLock>();
+  RETURN_IF_ERROR(CheckSqliteFile(database.sqlite_path));  // says more than the lock could
   return FileLock::Take(database.sqlite_path + ".lock", "the SQLite database " + database.sqlite_path);
 }
 
@@ -101,8 +112,10 @@ absl::StatusOr<int> AwaitDatabase(const Config& config, Signals& signals) {
   absl::Duration pause = kFirstPause;
   while (true) {
     absl::StatusOr<int> version = PrepareUnlessStopped(config, give_up - absl::Now(), signals);
-    if (version.ok() || !absl::IsUnavailable(version.status())) return version;
-    if (absl::Now() + pause > give_up) return Unreachable(config, version.status());
+    if (version.ok() || !IsPassing(version.status())) return version;
+    if (absl::Now() + pause > give_up) {
+      return absl::IsUnavailable(version.status()) ? Unreachable(config, version.status()) : version.status();
+    }
     Log(LogLevel::kWarning, "the database is not there yet, trying again",
         {{"database", DescribeDatabase(config.system_database_url)},
          {"error", Message(version.status())},
@@ -116,6 +129,10 @@ absl::StatusOr<int> AwaitDatabase(const Config& config, Signals& signals) {
 
 absl::Status RequireDatabase(const Config& config) {
   ASSIGN_OR_RETURN(const Database database, OpenDatabase(config.system_database_url, config.schema));
+  if (database.in_memory) {
+    return absl::FailedPreconditionError("the database " + config.system_database_url +
+                                         " is in the memory of its sidecar: no other process can look into it");
+  }
   if (!database.sqlite_path.empty() && !std::filesystem::exists(database.sqlite_path)) {
     return NoSuchDatabase(config, "there is no such file");
   }

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 
 #include "sidecar/db/open.h"
 #include "sidecar/store/legacy_payloads.h"
@@ -17,6 +18,8 @@ struct StorageOptions {
   std::string executor_id;
   std::string application_name;
   LegacyPayloads legacy_payloads = LegacyPayloads::kOff;
+  // How long an operation that the server cuts off (statement_timeout) is tried again, at least, before it is refused.
+  absl::Duration cut_off_patience = absl::Seconds(30);
 };
 
 // The factory gives each thread a Storage of its own, which connects with its first use.

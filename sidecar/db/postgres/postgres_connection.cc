@@ -80,7 +80,11 @@ absl::Status PostgresConnection::Connect() {
   prepared_.clear();
   prepared_for_one_row_.clear();
   connection_.reset(PQconnectdbParams(keywords.data(), values.data(), 0));
-  if (PQstatus(connection_.get()) != CONNECTION_OK) return Lost();
+  if (PQstatus(connection_.get()) != CONNECTION_OK) {
+    absl::Status error = ConnectError(PQerrorMessage(connection_.get()));
+    connection_.reset();
+    return error;
+  }
   PQsetNoticeProcessor(
       connection_.get(), [](void*, const char*) {}, nullptr);
   const bool cockroach = PQparameterStatus(connection_.get(), kCockroachParameter) != nullptr;
@@ -94,7 +98,7 @@ absl::Status PostgresConnection::ApplySettings() {
   const ResultPointer result(PQexec(connection_.get(), settings.c_str()));
   const ExecStatusType status = PQresultStatus(result.get());
   if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK) return absl::OkStatus();
-  absl::Status error = ErrorOf(result.get());
+  absl::Status error = ErrorOf(result.get(), Seen::kFirst);
   connection_.reset();
   return error;
 }
@@ -175,7 +179,7 @@ absl::StatusOr<Result> PostgresConnection::RunScriptOnce(const std::string& sql)
   if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_EMPTY_QUERY) {
     return ToResult(result.get());
   }
-  absl::Status error = ErrorOf(result.get());
+  absl::Status error = ErrorOf(result.get(), Seen::kFirst);
   RollBackIfOpen();
   return error;
 }
@@ -297,7 +301,7 @@ absl::Status PostgresConnection::ReceiveAnswer(const Expected& expected, std::ve
     if (expected.kind == Expected::Kind::kPrepare) expected.prepared->on_server = true;
     if (expected.kind == Expected::Kind::kStatement) results.push_back(ToResult(result.get()));
   } else if (status != PGRES_PIPELINE_ABORTED && error.ok()) {
-    error = ErrorOf(result.get());
+    error = ErrorOf(result.get(), expected.kind == Expected::Kind::kPrepare ? Seen::kFirst : Seen::kBefore);
     if (connection_ == nullptr) return error;
   }
   ASSIGN_OR_RETURN(const ResultPointer separator, Receive());
@@ -318,11 +322,13 @@ absl::StatusOr<PostgresConnection::ResultPointer> PostgresConnection::Receive() 
   }
 }
 
-absl::Status PostgresConnection::ErrorOf(const PGresult* result) {
+absl::Status PostgresConnection::ErrorOf(const PGresult* result, Seen seen) {
   const char* sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
   if (sqlstate == nullptr) return Lost();
   const char* message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-  absl::Status error = PostgresError(sqlstate, message == nullptr ? "" : message);
+  const std::string text = message == nullptr ? "" : message;
+  if (seen == Seen::kFirst && IsNotImplemented(sqlstate)) return NotImplementedError(text);
+  absl::Status error = PostgresError(sqlstate, text);
   if (NeedsReconnect(sqlstate)) connection_.reset();
   return error;
 }

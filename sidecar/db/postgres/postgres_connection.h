@@ -82,7 +82,9 @@ class PostgresConnection : public Connection {
   absl::StatusOr<std::vector<Result>> ReceiveAll(const std::function<void()>& at_commit);
   absl::Status ReceiveAnswer(const Expected& expected, std::vector<Result>& results, absl::Status& error);
   absl::StatusOr<ResultPointer> Receive();
-  absl::Status ErrorOf(const PGresult* result);
+  // What the server says of a statement that it sees for the first time, or has prepared before.
+  enum class Seen { kFirst, kBefore };
+  absl::Status ErrorOf(const PGresult* result, Seen seen);
   absl::Status Lost();
   void RollBackIfOpen();
 

@@ -1,6 +1,7 @@
 #include "sidecar/db/postgres/postgres_errors.h"
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
 namespace dbos::sidecar {
@@ -48,6 +49,33 @@ constexpr Meaning kMeanings[] = {
     {"3F", StatusCode::kFailedPrecondition},                     // no such schema
 };
 
+// What libpq and the server say when they do not come together, and what to change. Texts that are not here, because
+// they are new or translated, are outages.
+struct Refusal {
+  const char* text;
+  const char* fix;
+};
+
+constexpr Refusal kRefusals[] = {
+    {"certificate verify failed", "name the certificate of the CA that signed the server's in sslrootcert"},
+    {"does not match host name", "connect to a name that is in the server's certificate, or use sslmode=verify-ca"},
+    {"root certificate file", "name the certificate of the CA that signed the server's in sslrootcert"},
+    {"server does not support SSL", "switch ssl on at the server, or use sslmode=prefer"},
+    {"no encryption", "the server wants TLS: use sslmode=require or verify-full"},
+    {"no pg_hba.conf entry", "let this user in from this host in the server's pg_hba.conf, or use another user"},
+    {"valid client certificate", "name a client certificate and its key in sslcert and sslkey"},
+    {"certificate authentication failed", "the certificate in sslcert must be of this very user (its CN)"},
+    {"unknown ca", "the certificate in sslcert must be signed by a CA that the server knows"},
+    {"private key file", "make the file in sslkey the key of sslcert, readable for its owner only (0600)"},
+    {"could not read certificate file", "name a client certificate that this user may read in sslcert"},
+    {"password authentication failed", "check user and password in the database URL"},
+    {"no password supplied", "give the password in the database URL, in PGPASSWORD or in ~/.pgpass"},
+};
+
+// Said by one of several hosts, these may pass.
+constexpr const char* kPassing[] = {"onnection refused",   "timeout expired", "starting up", "shutting down",
+                                    "could not translate", "read-only",       "hot standby"};
+
 const Meaning* Find(std::string_view sqlstate) {
   for (const Meaning& meaning : kMeanings) {
     if (sqlstate.substr(0, meaning.prefix.size()) == meaning.prefix) return &meaning;
@@ -66,6 +94,10 @@ bool IsConflictCode(std::string_view sqlstate) {
 // How to end an outage that is the operator's to end.
 const char* FixOf(std::string_view sqlstate) {
   if (sqlstate == "53100") return ": free space on the server's disk";
+  if (sqlstate == "57014") {
+    return ": an administrator did that, or statement_timeout, which the database URL's options, the role or the "
+           "database set (for reads it is 30 s): raise it";
+  }
   if (sqlstate == "25006") return ": connect to the primary, or switch default_transaction_read_only off";
   return "";
 }
@@ -84,6 +116,18 @@ bool NeedsReconnect(std::string_view sqlstate) {
   return meaning != nullptr && meaning->session == Session::kThrowAway;
 }
 
+absl::Status ConnectError(const std::string& message) {
+  absl::Status outage = PostgresError("", message);
+  for (const char* text : kPassing) {
+    if (absl::StrContains(message, text)) return outage;
+  }
+  for (const Refusal& refusal : kRefusals) {
+    if (!absl::StrContains(message, refusal.text)) continue;
+    return absl::FailedPreconditionError(absl::StrCat(outage.message(), ": ", refusal.fix));
+  }
+  return outage;
+}
+
 absl::Status PostgresError(const std::string& sqlstate, const std::string& message) {
   const std::string text(absl::StripAsciiWhitespace(message));
   if (sqlstate.empty()) {
@@ -93,6 +137,15 @@ absl::Status PostgresError(const std::string& sqlstate, const std::string& messa
                      absl::StrCat("PostgreSQL: ", text, " (SQLSTATE ", sqlstate, ")", FixOf(sqlstate)));
   if (IsConflictCode(sqlstate)) error.SetPayload(kConflict, absl::Cord());
   return error;
+}
+
+bool IsNotImplemented(std::string_view sqlstate) {
+  return sqlstate == "0A000";
+}
+
+absl::Status NotImplementedError(const std::string& message) {
+  return absl::FailedPreconditionError(
+      absl::StrCat("the database server cannot do this: ", absl::StripAsciiWhitespace(message), " (SQLSTATE 0A000)"));
 }
 
 bool IsConflict(const absl::Status& status) {

@@ -71,7 +71,7 @@ TEST_F(BinaryTest, ASecondSidecarIsRefusedForSocketAndDatabase) {
   ASSERT_TRUE(sidecar.Prints("sidecar is ready")) << sidecar.Output();
   ExpectEnd({"serve", "--name", "shop"}, 4, "in use by the process");
   ExpectEnd({"serve", "--name", "shop", "--state-dir", "other", "--address", "unix:other.sock"}, 3,
-            "the SQLite database shop.sqlite is in use by the process");
+            "the SQLite database shop.sqlite is in use by the process " + std::to_string(sidecar.pid()));
 }
 
 TEST_F(BinaryTest, AKilledSidecarsPlaceCanBeTaken) {
