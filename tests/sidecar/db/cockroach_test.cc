@@ -19,6 +19,7 @@ namespace {
 
 using dbos::testing::PlayedCockroach;
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 class CockroachTest : public ::testing::Test {
  protected:
@@ -82,6 +83,19 @@ TEST_F(CockroachTest, ButNotForEver) {
   ASSERT_TRUE(connection->RunScript("BEGIN").ok());
   EXPECT_TRUE(absl::IsAborted(connection->RunScript("INSERT INTO t VALUES (1); COMMIT").status()));
   EXPECT_EQ(server.profile().aborts(), 11);
+}
+
+// The same code also says that a prepared statement is out of date, which is worth another try; this is not.
+TEST_F(CockroachTest, WhatItCannotDoIsNoReasonToTryAgain) {
+  const PlayedCockroach server;
+  const auto connection = Through(server).connect(ConnectionRole::kWriter);
+  constexpr Query kLock = {.name = "l", .args = "", .rows = "", .sql = "SELECT pg_try_advisory_lock(1)"};
+  for (const auto& status :
+       {connection->Execute(Statement(kLock)).status(), connection->RunScript("LISTEN x").status()}) {
+    EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("cannot do this: "));
+  }
+  EXPECT_EQ(server.profile().refusals(), 2);
 }
 
 class CockroachMigrationTest : public CockroachTest {
