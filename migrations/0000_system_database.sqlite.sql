@@ -1,4 +1,5 @@
--- The DBOS system database at version 123 as SQLite has it: no schema, no functions, no trigger, no INCLUDE columns.
+-- The DBOS system database at version 123 as SQLite has it: no schema, no functions, no trigger; what
+-- PostgreSQL's indexes INCLUDE are columns of the key.
 
 CREATE TABLE workflow_status (
   workflow_uuid TEXT NOT NULL,
@@ -47,10 +48,11 @@ CREATE INDEX workflow_status_created_at_index ON workflow_status (created_at);
 CREATE INDEX idx_workflow_status_pending ON workflow_status (created_at) WHERE status = 'PENDING';
 CREATE INDEX idx_workflow_status_failed ON workflow_status (status, created_at)
   WHERE status IN ('ERROR', 'CANCELLED', 'MAX_RECOVERY_ATTEMPTS_EXCEEDED');
-CREATE INDEX idx_workflow_status_in_flight_v2 ON workflow_status (queue_name, status, priority, created_at)
+CREATE INDEX idx_workflow_status_in_flight_v2 ON workflow_status
+  (queue_name, status, priority, created_at, application_name)
   WHERE status IN ('ENQUEUED', 'PENDING');
 CREATE INDEX idx_workflow_status_partition_dequeue_v3 ON workflow_status
-  (queue_name, status, queue_partition_key, priority, created_at, workflow_uuid)
+  (queue_name, status, queue_partition_key, priority, created_at, workflow_uuid, application_name)
   WHERE status IN ('ENQUEUED', 'PENDING') AND queue_partition_key IS NOT NULL;
 CREATE UNIQUE INDEX uq_workflow_status_dedup_id ON workflow_status (queue_name, deduplication_id)
   WHERE deduplication_id IS NOT NULL;
@@ -100,7 +102,7 @@ CREATE TABLE operation_outputs (
   CONSTRAINT operation_outputs_pkey PRIMARY KEY (workflow_uuid, function_id)
 );
 CREATE INDEX idx_operation_outputs_completed_at_function_name_v2 ON operation_outputs
-  (completed_at_epoch_ms, function_name);
+  (completed_at_epoch_ms, function_name, application_name);
 CREATE INDEX idx_operation_outputs_retention ON operation_outputs (retention_timestamp);
 
 CREATE TABLE notifications (

@@ -1,1 +1,1 @@
-ALTER TABLE {schema}workflow_status ADD COLUMN application_name TEXT;
+ALTER TABLE {schema}workflow_status ADD COLUMN {if_missing} application_name TEXT;

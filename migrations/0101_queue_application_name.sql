@@ -1,1 +1,1 @@
-ALTER TABLE {schema}queues ADD COLUMN application_name TEXT;
+ALTER TABLE {schema}queues ADD COLUMN {if_missing} application_name TEXT;

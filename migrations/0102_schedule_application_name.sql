@@ -1,1 +1,1 @@
-ALTER TABLE {schema}workflow_schedules ADD COLUMN application_name TEXT;
+ALTER TABLE {schema}workflow_schedules ADD COLUMN {if_missing} application_name TEXT;

@@ -1,1 +1,1 @@
-ALTER TABLE {schema}application_versions ADD COLUMN application_name TEXT;
+ALTER TABLE {schema}application_versions ADD COLUMN {if_missing} application_name TEXT;

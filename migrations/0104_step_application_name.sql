@@ -1,1 +1,1 @@
-ALTER TABLE {schema}operation_outputs ADD COLUMN application_name TEXT;
+ALTER TABLE {schema}operation_outputs ADD COLUMN {if_missing} application_name TEXT;

@@ -1,8 +1,8 @@
 -- The function of 16 parameters goes in the transaction that brings the one of 17.
-DROP FUNCTION {schema}enqueue_workflow(
+DROP FUNCTION IF EXISTS {schema}enqueue_workflow(
   TEXT, TEXT, JSON[], JSON, TEXT, TEXT, TEXT, TEXT, BIGINT, BIGINT, TEXT, INT4, TEXT, TEXT, TEXT, BIGINT);
 
-CREATE FUNCTION {schema}enqueue_workflow(
+CREATE OR REPLACE FUNCTION {schema}enqueue_workflow(
   workflow_name TEXT,
   queue_name TEXT,
   positional_args JSON[] DEFAULT CAST(ARRAY[] AS JSON[]),

@@ -1,1 +1,1 @@
-ALTER TABLE {schema}operation_outputs ADD COLUMN retention_timestamp BIGINT NOT NULL DEFAULT ({now_ms});
+ALTER TABLE {schema}operation_outputs ADD COLUMN {if_missing} retention_timestamp BIGINT NOT NULL DEFAULT ({now_ms});

@@ -1,1 +1,1 @@
-ALTER TABLE {schema}notifications ADD COLUMN consumed_by_function_id INT4;
+ALTER TABLE {schema}notifications ADD COLUMN {if_missing} consumed_by_function_id INT4;

@@ -1,1 +1,1 @@
-ALTER TABLE {schema}workflow_status ADD COLUMN creator_xid TEXT;
+ALTER TABLE {schema}workflow_status ADD COLUMN {if_missing} creator_xid TEXT;

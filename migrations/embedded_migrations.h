@@ -11,7 +11,7 @@ namespace dbos::sidecar {
 struct EmbeddedMigration {
   int version;
   const char* name;
-  const char* dialect;  // empty: for every database without its own
+  const char* dialect;  // empty: for every database without its own; "notify": also for those that can
   const char* sql;      // with the placeholders of db/dialect.h
 };
 

@@ -28,6 +28,7 @@ start_postgres() {
   [[ $(id -u) != 0 ]] || chown "$postgres_user" "$postgres_dir"
   (cd "$postgres_dir" && as_postgres "$binaries/initdb" -D "$postgres_dir/data" -U postgres -A trust -E UTF8 \
     --locale=C.UTF-8 --no-sync) >"$postgres_dir.log" 2>&1 || { cat "$postgres_dir.log" >&2; return 1; }
+  cp -a "$postgres_dir/data" "$postgres_dir/pristine"
   for try in 1 2 3 4 5; do
     port=$(free_port)
     run_postgres "$binaries" "$port" && break
@@ -36,6 +37,9 @@ start_postgres() {
   # Whoever names the directory without a port finds the server too.
   ln -sf ".s.PGSQL.$port" "$postgres_dir/.s.PGSQL.5432"
   export DBOS_TEST_POSTGRES_URL="postgresql://postgres@/postgres?host=$postgres_dir"
+  # For tests that have a server of their own, to stop and kill it: programs, user, and a data directory to copy.
+  export DBOS_TEST_POSTGRES_BINARIES=$binaries DBOS_TEST_POSTGRES_USER=$postgres_user
+  export DBOS_TEST_POSTGRES_PRISTINE=$postgres_dir/pristine
   export DBOS_TEST_POSTGRES_TCP_URL="postgresql://postgres@127.0.0.1:$port/postgres"
   echo "PostgreSQL $(cat "$postgres_dir/data/PG_VERSION") runs in $postgres_dir, port $port"
 }

@@ -4,7 +4,9 @@
 // Threads:  one at a time.
 // Blocking: every call blocks for one round trip, or until a lock is granted (10 s at most for a writer).
 // Errors:   Unavailable         the connection failed or was lost; a commit may or may not have happened
-//           Aborted             a serialization failure, deadlock or lock timeout: nothing was written, try again
+//           Aborted             a serialization failure or deadlock in each of ten tries, or a lock timeout: nothing
+//           was
+//                               written, try again
 //           InvalidArgument,
 //           AlreadyExists       the database refuses this very data; nothing was written (see IsRefusedData)
 //           DeadlineExceeded    the statement ran longer than the reader's limit
@@ -23,6 +25,7 @@
 #include "absl/status/statusor.h"
 
 #include "sidecar/base/meanwhile.h"
+#include "sidecar/db/dialect.h"
 #include "sidecar/db/query.h"
 #include "sidecar/db/result.h"
 
@@ -31,7 +34,7 @@ namespace dbos::sidecar {
 enum class ConnectionRole {
   kWriter,      // pinned plans; takes the write lock when a batch begins
   kReader,      // the planner's choice; statements are cut off after 30 s
-  kMigration,   // the server's defaults
+  kMigration,   // the server's defaults, but for what its schema changes need
   kInspection,  // reads a database that may be nobody's of ours: creates nothing, sets nothing
 };
 
@@ -59,6 +62,10 @@ class Connection {
   // Runs SQL text with any number of statements and returns the last one's rows. Transactions are the text's business;
   // one that an error left open is rolled back.
   virtual absl::StatusOr<Result> RunScript(const std::string& sql) = 0;
+
+  // What the server at the other end understands: PostgreSQL and CockroachDB have the same URLs, and only a connection
+  // knows which it has reached. The other calls follow it by themselves.
+  virtual absl::StatusOr<Dialect> ServerDialect() = 0;
 };
 
 // True for errors that only concern the data of one statement, so that the rest of a batch can go on without it.

@@ -34,6 +34,10 @@ class BorrowedConnection : public Connection {
     ASSIGN_OR_RETURN(const auto lease, pool_->Acquire("script"));
     return lease->RunScript(sql);
   }
+  absl::StatusOr<Dialect> ServerDialect() override {
+    ASSIGN_OR_RETURN(const auto lease, pool_->Acquire("server_dialect"));
+    return lease->ServerDialect();
+  }
 
  private:
   const std::shared_ptr<ConnectionPool> pool_;

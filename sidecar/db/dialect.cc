@@ -12,10 +12,6 @@
 namespace dbos::sidecar {
 namespace {
 
-std::string QuoteIdentifier(const std::string& name) {
-  return absl::StrCat("\"", absl::StrReplaceAll(name, {{"\"", "\"\""}}), "\"");
-}
-
 std::string QuoteLiteral(const std::string& text) {
   return absl::StrCat("'", absl::StrReplaceAll(text, {{"'", "''"}}), "'");
 }
@@ -78,14 +74,21 @@ std::string ListedRows(const std::vector<Column>& columns, std::size_t first, st
 
 }  // namespace
 
+std::string QuoteIdentifier(const std::string& name) {
+  return absl::StrCat("\"", absl::StrReplaceAll(name, {{"\"", "\"\""}}), "\"");
+}
+
 Dialect PostgresDialect(const std::string& schema) {
   Dialect dialect;
   dialect.migrations = "postgres";
+  dialect.notify = Dialect::Notify::kYes;
   dialect.schema = absl::StrCat(QuoteIdentifier(schema), ".");
+  dialect.sidecar_schema = absl::StrCat(QuoteIdentifier(schema + "_sidecar"), ".");
   dialect.now_ms = "CAST(EXTRACT(epoch FROM now()) * 1000.0 AS BIGINT)";
   dialect.lock = "FOR NO KEY UPDATE OF s";
   dialect.skip_locked = "FOR NO KEY UPDATE OF s SKIP LOCKED";
   dialect.concurrently = "CONCURRENTLY";
+  dialect.if_missing = "IF NOT EXISTS";
   dialect.pin_search_path = "SET search_path = pg_catalog, pg_temp";
   dialect.schema_name = schema;
   dialect.ledger_exists =
@@ -111,22 +114,34 @@ Dialect CockroachDialect(const std::string& schema) {
   Dialect dialect = PostgresDialect(schema);
   dialect.concurrently = "";  // index changes are online anyway
   dialect.pin_search_path = "";
-  dialect.migration_lock = Dialect::MigrationLock::kNone;
-  // It has none of PostgreSQL's planner settings, and always commits durably.
-  dialect.writer_settings = "SET default_transaction_isolation = 'read committed'";
-  dialect.reader_settings = "SET statement_timeout = '30s'";
+  dialect.notify = Dialect::Notify::kNo;                  // there is no pg_notify
+  dialect.migration_lock = Dialect::MigrationLock::kRow;  // its advisory locks are always given
+  // It has none of PostgreSQL's planner settings, and always commits durably. Where the cluster does not allow READ
+  // COMMITTED it takes SERIALIZABLE instead, and there are more conflicts.
+  dialect.writer_settings =
+      "SET default_transaction_isolation = 'read committed'; SET idle_in_transaction_session_timeout = '60s'; "
+      "SET lock_timeout = '10s'";
+  dialect.reader_settings =
+      "SET default_transaction_isolation = 'read committed'; SET idle_in_transaction_session_timeout = '60s'; "
+      "SET statement_timeout = '30s'";
+  // It changes schemas in SERIALIZABLE transactions only, and since 25.1 ends an open transaction before each such
+  // statement, unless told not to. Older ones do not know that variable.
+  dialect.migration_settings =
+      "SET default_transaction_isolation = 'serializable'; "
+      "SELECT set_config(name, 'off', false) FROM pg_settings WHERE name = 'autocommit_before_ddl'";
   return dialect;
 }
 
 Dialect SqliteDialect() {
   Dialect dialect;
   dialect.migrations = "sqlite";
+  dialect.sidecar_schema = "dbos_sidecar_";
   dialect.now_ms = "CAST((julianday('now') - 2440587.5) * 86400000.0 + 0.5 AS INTEGER)";
   dialect.rows = Dialect::Rows::kListed;
   dialect.migration_lock = Dialect::MigrationLock::kTransaction;
   dialect.ledger_exists = "SELECT MAX(name) FROM sqlite_master WHERE type = 'table' AND name = 'dbos_migrations'";
   const std::string settings =
-      "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 5000";
+      "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 3000";
   dialect.writer_settings = settings;
   dialect.reader_settings = settings;
   return dialect;
@@ -145,11 +160,13 @@ std::vector<Column> ParseColumns(std::string_view list) {
 
 std::string ExpandSql(const Dialect& dialect, std::string_view sql) {
   return absl::StrReplaceAll(std::string(sql), {{"{schema}", dialect.schema},
+                                                {"{sidecar_schema}", dialect.sidecar_schema},
                                                 {"{now_ms}", dialect.now_ms},
                                                 {"{lock}", dialect.lock},
                                                 {"{pending}", dialect.pending},
                                                 {"{skip_locked}", dialect.skip_locked},
                                                 {"{concurrently}", dialect.concurrently},
+                                                {"{if_missing}", dialect.if_missing},
                                                 {"{pin_search_path}", dialect.pin_search_path}});
 }
 

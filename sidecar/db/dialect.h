@@ -13,10 +13,16 @@ namespace dbos::sidecar {
 struct Dialect {
   // Whose migration files it takes: the middle part of their names.
   std::string migrations;
+  // Whether it takes the files that make the database notify, too.
+  enum class Notify { kYes, kNo };
+  Notify notify = Notify::kNo;
 
   // {schema}: quoted prefix of the DBOS tables. Written into every name because checkpoints ride inside transactions
   // of others and poolers drop session settings, so search_path is no place for it. SQLite has no schemas.
   std::string schema;
+
+  // {sidecar_schema}: the same of our own tables, which are never in the schema of DBOS.
+  std::string sidecar_schema;
 
   // {now_ms}: the database clock in Unix milliseconds. PostgreSQL's is the start of the transaction.
   std::string now_ms;
@@ -34,6 +40,10 @@ struct Dialect {
   // {concurrently}: builds an index without blocking writers; such a migration runs outside a transaction.
   std::string concurrently;
 
+  // {if_missing}: after ADD COLUMN, lets a column pass that is there already: an SDK that takes no lock may be
+  // migrating too. SQLite cannot say it; its migrator owns the database.
+  std::string if_missing;
+
   // {pin_search_path}: keeps a caller's search_path out of our SQL functions. CockroachDB cannot say it.
   std::string pin_search_path;
 
@@ -49,18 +59,22 @@ struct Dialect {
   std::string ledger_exists;
 
   // How migrators take turns: by an advisory lock; by doing all in one transaction that holds the only write lock; or
-  // not at all, where the database has neither (a second one fails and finds the work done when it is run again).
-  enum class MigrationLock { kAdvisory, kTransaction, kNone };
-  MigrationLock migration_lock = MigrationLock::kNone;
+  // by a row with an expiry (migration_lock.h), where the database has neither.
+  enum class MigrationLock { kAdvisory, kTransaction, kRow };
+  MigrationLock migration_lock = MigrationLock::kRow;
 
   // Sent once to a fresh connection, by what it is for.
   std::string writer_settings;
   std::string reader_settings;
+  std::string migration_settings;
 };
 
 Dialect PostgresDialect(const std::string& schema);
 Dialect CockroachDialect(const std::string& schema);
 Dialect SqliteDialect();
+
+// A name as SQL text.
+std::string QuoteIdentifier(const std::string& name);
 
 // A parameter list of a Query, taken apart.
 enum class ColumnType { kText, kBigint, kInt4, kBoolean };

@@ -67,6 +67,7 @@ class EchoConnection : public Connection {
     Print(sql, absl::Now() - begin, result.status(), "");
     return result;
   }
+  absl::StatusOr<Dialect> ServerDialect() override { return connection_->ServerDialect(); }
 
  private:
   void Show(const Statement& statement, absl::Duration took, const absl::Status& status, std::size_t in_batch) const {

@@ -3,21 +3,14 @@
 #include <memory>
 #include <string>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 
-#include "migrations/embedded_migrations.h"
 #include "sidecar/base/logging.h"
 #include "sidecar/base/status.h"
+#include "sidecar/db/migration_lock.h"
 
 namespace dbos::sidecar {
 namespace {
-
-constexpr int kWholeSchema = 0;
-constexpr int kOldestSharedVersion = 99;
-constexpr absl::Duration kLockWaitMax = absl::Seconds(60);
-constexpr absl::Duration kLockPoll = absl::Milliseconds(100);
 
 constexpr Query kSchemaExists = {
     .name = "schema_exists",
@@ -36,74 +29,70 @@ SELECT quote_ident(c.relname) FROM pg_index AS x JOIN pg_class AS c ON c.oid = x
 JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND NOT x.indisvalid)",
 };
 
-// The same number that the SDKs use. It is polled for: a session that waits for it inside a statement would hold a
-// snapshot, on which a concurrent index build of the other migrator waits in turn.
-constexpr char kTryLock[] = "SELECT pg_try_advisory_lock(1234567890)";
-
 class Migrator {
  public:
-  Migrator(const Dialect& dialect, Connection& connection) : dialect_(dialect), connection_(connection) {}
+  Migrator(const Dialect& dialect, Connection& connection)
+      : dialect_(dialect), connection_(connection), lock_(dialect, connection) {}
 
   absl::StatusOr<int> Run() {
-    ASSIGN_OR_RETURN(int version, ReadSchemaVersion(dialect_, connection_));
-    if (version < kSchemaVersion) {
-      RETURN_IF_ERROR(TakeLock());
-      ASSIGN_OR_RETURN(version, ReadSchemaVersion(dialect_, connection_));  // another migrator may have been here
-      ASSIGN_OR_RETURN(version, MigrateFrom(version));
-      RETURN_IF_ERROR(Finish());
-    }
-    if (version > kSchemaVersion) {
+    absl::StatusOr<int> version = MigrateIfBehind();
+    if (absl::IsPermissionDenied(version.status())) return NotAllowed(version.status());
+    if (version.ok() && *version > kSchemaVersion) {
       Log(LogLevel::kInfo, "the system database is newer than this sidecar; running on it",
-          {{"version", absl::StrCat(version)}, {"known", absl::StrCat(kSchemaVersion)}});
+          {{"version", absl::StrCat(*version)}, {"known", absl::StrCat(kSchemaVersion)}});
     }
     return version;
   }
 
  private:
-  absl::StatusOr<int> MigrateFrom(int version) {
+  absl::StatusOr<int> MigrateIfBehind() {
+    ASSIGN_OR_RETURN(const int version, ReadSchemaVersion(dialect_, connection_));
     if (version >= kSchemaVersion) return version;
-    if (version == 0) return Create();
-    if (version < kOldestSharedVersion) return TooOld(version);
-    for (int next = version + 1; next <= kSchemaVersion; ++next) RETURN_IF_ERROR(Apply(next));
-    return kSchemaVersion;
+    RETURN_IF_ERROR(lock_.Take());
+    const absl::StatusOr<int> reached = MigrateUnderLock();
+    // After a failure nothing is left of a lock that is a transaction; what has an expiry need not be waited for.
+    const bool give_back = reached.ok() || dialect_.migration_lock == Dialect::MigrationLock::kRow;
+    const absl::Status released = give_back ? lock_.Release() : absl::OkStatus();
+    RETURN_IF_ERROR(reached.status());
+    RETURN_IF_ERROR(released);
+    return reached;
   }
 
-  absl::Status TakeLock() {
-    const absl::Time give_up = absl::Now() + kLockWaitMax;
-    while (true) {
-      ASSIGN_OR_RETURN(const bool locked, TryLock());
-      if (locked) return absl::OkStatus();
-      if (absl::Now() > give_up) {
-        return absl::UnavailableError("another process has been migrating this database for 60 s; try again later");
-      }
-      absl::SleepFor(kLockPoll);  // paces the polling of the lock
+  absl::StatusOr<int> MigrateUnderLock() {
+    ASSIGN_OR_RETURN(const int version, ReadSchemaVersion(dialect_, connection_));  // another may have been here
+    return MigrateFrom(version);
+  }
+
+  absl::StatusOr<int> MigrateFrom(int version) {
+    ASSIGN_OR_RETURN(const std::vector<MigrationStep> steps, PlanMigrations(dialect_, version));
+    if (version == 0) return Create(steps.front());
+    for (const MigrationStep& step : steps) {
+      // An SDK that takes no lock may have come here first.
+      RETURN_IF_ERROR(lock_.Renew());
+      ASSIGN_OR_RETURN(version, ReadSchemaVersion(dialect_, connection_));
+      if (version < step.version) RETURN_IF_ERROR(Apply(step));
     }
+    return ReadSchemaVersion(dialect_, connection_);
   }
 
-  absl::StatusOr<bool> TryLock() {
-    if (dialect_.migration_lock == Dialect::MigrationLock::kNone) return true;
-    const bool advisory = dialect_.migration_lock == Dialect::MigrationLock::kAdvisory;
-    const absl::StatusOr<Result> locked = connection_.RunScript(advisory ? kTryLock : "BEGIN IMMEDIATE");
-    if (absl::IsAborted(locked.status())) return false;
-    RETURN_IF_ERROR(locked.status());
-    return !advisory || (*locked)[0].Bool(0);
-  }
-
-  // An advisory lock goes with the connection.
-  absl::Status Finish() {
-    if (dialect_.migration_lock != Dialect::MigrationLock::kTransaction) return absl::OkStatus();
-    return connection_.RunScript("COMMIT").status();
+  absl::Status NotAllowed(const absl::Status& why) {
+    if (dialect_.schema_name.empty()) return why;  // a file: its mode is in the message
+    ASSIGN_OR_RETURN(const Result role, connection_.RunScript("SELECT current_user"));
+    const std::string name = role[0].Text(0);
+    return absl::PermissionDeniedError(
+        absl::StrCat("the role \"", name, "\" may not bring the system database (schema \"", dialect_.schema_name,
+                     "\") to version ", kSchemaVersion, " (", Message(why), "): run dbos-sidecar migrate --app-role ",
+                     name, " with the URL of a role that owns the tables, or may create them"));
   }
 
   std::string InTransaction(const std::string& text) const {
     if (dialect_.migration_lock == Dialect::MigrationLock::kTransaction) return text;  // it is open already
-    return absl::StrCat("BEGIN;\n", text, ";\nCOMMIT");
+    return absl::StrCat("BEGIN;\n", text, "COMMIT");
   }
 
-  absl::StatusOr<int> Create() {
+  absl::StatusOr<int> Create(const MigrationStep& step) {
     RETURN_IF_ERROR(CreateSchema());
-    const std::string text = absl::StrCat(Text(kWholeSchema), ";\n", SetVersion(kSchemaVersion));
-    const absl::Status created = connection_.RunScript(InTransaction(text)).status();
+    const absl::Status created = connection_.RunScript(InTransaction(step.transaction)).status();
     if (absl::IsUnavailable(created) || absl::IsPermissionDenied(created) || absl::IsResourceExhausted(created)) {
       return created;
     }
@@ -124,60 +113,30 @@ class Migrator {
     const Statement exists(kSchemaExists, {std::string_view(dialect_.schema_name)});
     ASSIGN_OR_RETURN(const Result found, connection_.Execute(exists));
     if (found.size() > 0) return absl::OkStatus();
-    const std::string quoted = dialect_.schema.substr(0, dialect_.schema.size() - 1);
-    return connection_.RunScript(absl::StrCat("CREATE SCHEMA IF NOT EXISTS ", quoted)).status();
+    return connection_.RunScript(CreateSchemaSql(dialect_)).status();
   }
 
-  absl::Status Apply(int version) {
-    const std::string text = Text(version);
-    const bool online = !dialect_.concurrently.empty() && absl::StrContains(text, dialect_.concurrently);
-    if (online) {
+  absl::Status Apply(const MigrationStep& step) {
+    if (!step.online.empty()) {
       RETURN_IF_ERROR(DropInvalidIndexes());
-      RETURN_IF_ERROR(connection_.RunScript(text).status());
+      RETURN_IF_ERROR(connection_.RunScript(step.online).status());
     }
-    const std::string body = online ? "" : absl::StrCat(text, ";\n");
-    RETURN_IF_ERROR(connection_.RunScript(InTransaction(absl::StrCat(body, SetVersion(version)))).status());
-    Log(LogLevel::kInfo, "system database migrated", {{"version", absl::StrCat(version)}});
+    RETURN_IF_ERROR(connection_.RunScript(InTransaction(step.transaction)).status());
+    Log(LogLevel::kInfo, "system database migrated", {{"version", absl::StrCat(step.version)}});
     return absl::OkStatus();
   }
 
   absl::Status DropInvalidIndexes() {
-    const Statement find(kInvalidIndexes, {std::string_view(dialect_.schema_name)});
-    ASSIGN_OR_RETURN(const Result indexes, connection_.Execute(find));
-    for (std::size_t n = 0; n < indexes.size(); ++n) {
-      RETURN_IF_ERROR(
-          connection_.RunScript(absl::StrCat("DROP INDEX CONCURRENTLY IF EXISTS ", dialect_.schema, indexes[n].Text(0)))
-              .status());
+    ASSIGN_OR_RETURN(const std::vector<std::string> indexes, FindInvalidIndexes(dialect_, connection_));
+    for (const std::string& index : indexes) {
+      RETURN_IF_ERROR(connection_.RunScript(DropIndexSql(dialect_, index)).status());
     }
     return absl::OkStatus();
   }
 
-  // One row, always: the SDKs change it without a condition.
-  std::string SetVersion(int version) const {
-    const std::string table = absl::StrCat(dialect_.schema, "dbos_migrations");
-    return absl::StrCat("DELETE FROM ", table, "; INSERT INTO ", table, " (version) VALUES (", version, ")");
-  }
-
-  std::string Text(int version) const {
-    const EmbeddedMigration* found = nullptr;
-    for (const EmbeddedMigration& migration : EmbeddedMigrations()) {
-      if (migration.version != version) continue;
-      if (migration.dialect == dialect_.migrations || (migration.dialect[0] == '\0' && found == nullptr))
-        found = &migration;
-    }
-    return found == nullptr ? "SELECT 1" : ExpandSql(dialect_, found->sql);  // nothing to do on this database
-  }
-
-  static absl::Status TooOld(int version) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("the system database is at version ", version,
-                     ", made by an older DBOS SDK; versions below 99 differ between the "
-                     "SDKs and are not migrated here. Start its application once with its own SDK at a current "
-                     "release, then try again"));
-  }
-
   const Dialect& dialect_;
   Connection& connection_;
+  MigrationLock lock_;
 };
 
 }  // namespace
@@ -190,10 +149,20 @@ absl::StatusOr<int> ReadSchemaVersion(const Dialect& dialect, Connection& connec
   return static_cast<int>(version[0].Int(0));
 }
 
+absl::StatusOr<std::vector<std::string>> FindInvalidIndexes(const Dialect& dialect, Connection& connection) {
+  std::vector<std::string> names;
+  if (dialect.concurrently.empty()) return names;
+  const Statement find(kInvalidIndexes, {std::string_view(dialect.schema_name)});
+  ASSIGN_OR_RETURN(const Result indexes, connection.Execute(find));
+  for (std::size_t n = 0; n < indexes.size(); ++n) names.push_back(indexes[n].Text(0));
+  return names;
+}
+
 absl::StatusOr<int> Migrate(const Database& database) {
   RETURN_IF_ERROR(database.create_if_missing());
   const std::unique_ptr<Connection> connection = database.connect(ConnectionRole::kMigration);
-  return Migrator(database.dialect, *connection).Run();  // closing the connection gives the lock back
+  ASSIGN_OR_RETURN(const Dialect dialect, connection->ServerDialect());
+  return Migrator(dialect, *connection).Run();  // closing the connection gives the lock back
 }
 
 }  // namespace dbos::sidecar

@@ -8,23 +8,28 @@
 // Threads:  any; migrators of any number of processes may run at once, they take turns.
 // Blocking: until done, or 60 s for another migrator.
 // Errors:   FailedPrecondition  a version below 99 (made by an older SDK, whose private history we do not replay), or
-// tables
-//                               without a version; the message names the fix
+//                               tables without a version; the message names the fix
+//           PermissionDenied    the role may not; the message names it and the command
 //           Unavailable         no connection, or another migrator does not finish
 #pragma once
+
+#include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
 #include "sidecar/db/connection.h"
+#include "sidecar/db/migration_plan.h"
 #include "sidecar/db/open.h"
 
 namespace dbos::sidecar {
 
-inline constexpr int kSchemaVersion = 123;
-
 // 0: there is no system database yet.
 absl::StatusOr<int> ReadSchemaVersion(const Dialect& dialect, Connection& connection);
+
+// Quoted names of what interrupted concurrent index builds left in the schema.
+absl::StatusOr<std::vector<std::string>> FindInvalidIndexes(const Dialect& dialect, Connection& connection);
 
 // Also creates the database itself where it is missing and the role may. Returns the version it has now:
 // kSchemaVersion, or a newer one that a newer SDK made, which we can run on.

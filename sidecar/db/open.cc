@@ -11,29 +11,16 @@
 #include "sidecar/db/echo_connection.h"
 #include "sidecar/db/postgres/postgres_database.h"
 #include "sidecar/db/sqlite/sqlite_connection.h"
+#include "sidecar/db/sqlite/sqlite_database.h"
 
 namespace dbos::sidecar {
 namespace {
 
-absl::StatusOr<DatabaseUrl> ParseSqliteUrl(const std::string& url) {
-  DatabaseUrl parsed{DatabaseType::kSqlite, ""};
-  if (url == "sqlite://" || url == "sqlite:///:memory:") return parsed;
-  constexpr std::string_view kPath = "sqlite:///";
-  if (url.starts_with(kPath)) parsed.name = url.substr(kPath.size());
-  if (parsed.name.empty() || parsed.name[0] == ':' || absl::StrContains(parsed.name, "?")) {
-    return absl::InvalidArgumentError(
-        "a SQLite URL names a file: sqlite:///relative/path.sqlite or sqlite:////absolute/path.sqlite; "
-        "sqlite:///:memory: is for tests");
-  }
-  return parsed;
-}
-
 absl::StatusOr<Database> OpenSqlite(const std::string& path) {
-  // Each connection would have a database of its own.
-  if (path.empty()) return absl::InvalidArgumentError("an SQLite database in memory is not served: name a file");
   Database database;
   database.dialect = SqliteDialect();
-  database.sqlite_path = path;
+  database.in_memory = path == kSqliteMemory;
+  if (!database.in_memory) database.sqlite_path = path;
   database.connect = [path](ConnectionRole role) { return OpenSqliteConnection(path, role); };
   database.create_if_missing = [] { return absl::OkStatus(); };
   return database;
@@ -57,7 +44,10 @@ absl::StatusOr<Database> OpenPostgres(const std::string& url, const Dialect& dia
 }  // namespace
 
 absl::StatusOr<DatabaseUrl> ParseDatabaseUrl(const std::string& url, const ConnectionOptions& options) {
-  if (absl::StartsWith(url, "sqlite:")) return ParseSqliteUrl(url);
+  if (absl::StartsWith(url, "sqlite:")) {
+    ASSIGN_OR_RETURN(const std::string path, ParseSqliteUrl(url));
+    return DatabaseUrl{DatabaseType::kSqlite, path};
+  }
   const std::string scheme = url.substr(0, std::min(url.find("://"), url.find('+')));
   if (!absl::StrContains(url, "://") || (scheme != "postgresql" && scheme != "postgres" && scheme != "cockroachdb")) {
     return absl::InvalidArgumentError(

@@ -24,7 +24,7 @@ enum class DatabaseType { kPostgres, kSqlite };
 
 struct DatabaseUrl {
   DatabaseType type = DatabaseType::kPostgres;
-  std::string name;  // PostgreSQL's database; SQLite's path, empty for one in memory
+  std::string name;  // PostgreSQL's database; SQLite's path, or ":memory:"
 };
 // InvalidArgument names the fix and never holds a password.
 absl::StatusOr<DatabaseUrl> ParseDatabaseUrl(const std::string& url, const ConnectionOptions& options = {});
@@ -33,8 +33,9 @@ absl::StatusOr<DatabaseUrl> ParseDatabaseUrl(const std::string& url, const Conne
 const std::vector<std::string>& ConnectionKeywords();
 
 struct Database {
-  Dialect dialect;
-  std::string sqlite_path;  // empty for the others
+  Dialect dialect;  // as far as the URL tells; a connection knows the server's own, see Connection::ServerDialect
+  std::string sqlite_path;  // empty for the others, and for memory
+  bool in_memory = false;   // SQLite: nothing survives the process, no other process sees it
   std::function<std::unique_ptr<Connection>(ConnectionRole)> connect;
   std::function<absl::Status()> create_if_missing;  // the database itself, as far as this role may
 };

@@ -41,6 +41,7 @@ struct Parsed {
   std::string config_file;
   std::map<std::string, std::string> values;  // by Setting::flag; only those given
   std::vector<std::string> command;
+  MigrateRequest migrate;
   WorkflowQuery query;
   bool json = false;
 };
@@ -53,6 +54,20 @@ void AddSettings(CLI::App& command, Parsed& parsed) {
         "--" + setting.flag, [&parsed, flag = setting.flag](const std::string& value) { parsed.values[flag] = value; },
         setting.help + " [" + setting.env + "]");
   }
+}
+
+void AddMigrate(CLI::App& app, Parsed& parsed) {
+  CLI::App* migrate = app.add_subcommand("migrate", "create or update the system database, then end");
+  AddSettings(*migrate, parsed);
+  CLI::Option* print = migrate->add_flag("--print", parsed.migrate.print,
+                                         "print the SQL that would be run, for psql or sqlite3, and change nothing");
+  migrate
+      ->add_option("--from", parsed.migrate.from,
+                   "with --print: the version to start from, 0 for an empty database, without looking at it")
+      ->needs(print)
+      ->check(CLI::NonNegativeNumber);
+  migrate->add_option("--app-role", parsed.migrate.app_role,
+                      "then let this role, which the sidecar runs as, read and write the rows and nothing else");
 }
 
 CLI::App* AddQuery(CLI::App& parent, const char* name, const char* help, Parsed& parsed) {
@@ -93,7 +108,7 @@ int Run(const CLI::App& app, Parsed& parsed) {
   if (absl::Status status = CompleteConfig(*config, &origins); !status.ok()) return Fail(kExitUsage, status);
   if (app.got_subcommand("config")) return ConfigCheckCommand(*config, origins);
   if (app.got_subcommand("serve")) return ServeCommand(*config);
-  if (app.got_subcommand("migrate")) return MigrateCommand(*config);
+  if (app.got_subcommand("migrate")) return MigrateCommand(*std::move(config), parsed.migrate);
   const CLI::App* workflow = app.get_subcommand("workflow");
   if (workflow->got_subcommand("get")) parsed.query.kind = WorkflowQuery::Kind::kGet;
   if (workflow->got_subcommand("steps")) parsed.query.kind = WorkflowQuery::Kind::kSteps;
@@ -121,7 +136,7 @@ int RunCommandLine(int argc, char** argv) {
   CLI::App* dev = app.add_subcommand("dev", "run the sidecar and an application together: dev [flags] -- app [args]");
   AddSettings(*dev, parsed);
   dev->add_option("command", parsed.command, "the application and its arguments, after --")->required();
-  AddSettings(*app.add_subcommand("migrate", "create or update the system database, then end"), parsed);
+  AddMigrate(app, parsed);
   CLI::App* config = app.add_subcommand("config", "the configuration");
   config->require_subcommand(1);
   AddSettings(*config->add_subcommand("check", "print what is effective, and where it comes from"), parsed);

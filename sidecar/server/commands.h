@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,7 +18,12 @@ int ServeCommand(const Config& config);
 // Runs the sidecar and `command` until the command ends well or somebody stops us.
 int DevCommand(Config config, const std::vector<std::string>& command);
 
-int MigrateCommand(const Config& config);
+struct MigrateRequest {
+  bool print = false;       // writes the SQL to standard output and changes nothing
+  std::optional<int> from;  // with print: from this version, without looking at the database
+  std::string app_role;     // gets the rights of a running sidecar; empty: nobody
+};
+int MigrateCommand(Config config, const MigrateRequest& request);
 
 // Prints every key with its effective value, without secrets, and where it comes from.
 int ConfigCheckCommand(const Config& config, const Origins& origins);

@@ -27,12 +27,20 @@
 
 namespace dbos::sidecar {
 
+// What a start does about the tables of the system database.
+enum class Migrations {
+  kAuto,    // makes and migrates them
+  kVerify,  // fails unless they are there and at our version, or a newer one
+  kOff,     // fails unless they are there
+};
+
 struct Config {
   std::string name;
   std::string system_database_url;       // never empty after CompleteConfig
   std::string application_database_url;  // empty after CompleteConfig: there is none
   std::string direct_database_url;       // of the system database, past a pooler; empty: the same
   std::string schema = "dbos";
+  Migrations migrations = Migrations::kAuto;
   std::optional<int> system_pool_size;  // none: pool.size
   PoolOptions pool;
   std::map<std::string, std::string> connect_args;

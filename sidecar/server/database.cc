@@ -17,7 +17,9 @@
 #include "sidecar/base/status.h"
 #include "sidecar/db/migrator.h"
 #include "sidecar/db/open.h"
+#include "sidecar/db/sqlite/sqlite_database.h"
 #include "sidecar/server/password_source.h"
+#include "sidecar/server/schema_version.h"
 #include "sidecar/store/open_storage.h"
 
 namespace dbos::sidecar {
@@ -34,19 +36,16 @@ absl::Status Unreachable(const Config& config, const absl::Status& last) {
                                 Message(last) + "): start it, check --database, or wait longer with --database-wait");
 }
 
-// Past a pooler, if the configuration tells the way.
-absl::StatusOr<Database> OpenDirectly(const Config& config, absl::Duration connect_timeout = kConnectTimeout) {
-  ConnectionOptions options = ConnectionOptionsOf(config);
-  options.connect_timeout = connect_timeout;
-  return OpenDatabase(config.direct_database_url.empty() ? config.system_database_url : config.direct_database_url,
-                      config.schema, options);
-}
-
-absl::StatusOr<int> MigrateDatabase(const Config& config, absl::Duration within) {
+absl::StatusOr<int> PrepareDatabase(const Config& config, absl::Duration within) {
   // Two connections, one after the other, when the first does not open: the database may have to be created.
   const absl::Duration each = std::clamp(within / 2, kShortestConnectTimeout, kConnectTimeout);
-  ASSIGN_OR_RETURN(const Database database, OpenDirectly(config, each));
-  return Migrate(database);
+  ASSIGN_OR_RETURN(const Database database, OpenSystemDatabase(config, each));
+  return PrepareSchema(config, database);
+}
+
+// A server that is away, or a lock that somebody holds.
+bool IsPassing(const absl::Status& status) {
+  return absl::IsUnavailable(status) || absl::IsAborted(status);
 }
 
 // What the thread of one try and its waiter share.
@@ -62,10 +61,10 @@ struct Try {
 
 // On a thread of its own, since nothing interrupts libpq while it connects to a server that says nothing. If a signal
 // to stop comes first, that thread is left behind: the process is about to end.
-absl::StatusOr<int> MigrateUnlessStopped(const Config& config, absl::Duration within, Signals& signals) {
+absl::StatusOr<int> PrepareUnlessStopped(const Config& config, absl::Duration within, Signals& signals) {
   auto shared = std::make_shared<Try>();
   std::thread([shared, config, within] {
-    shared->version = MigrateDatabase(config, within);
+    shared->version = PrepareDatabase(config, within);
     constexpr std::uint64_t kEnded = 1;
     DBOS_CHECK(write(shared->ended, &kEnded, sizeof(kEnded)) == sizeof(kEnded));
   }).detach();
@@ -93,9 +92,21 @@ ConnectionOptions ConnectionOptionsOf(const Config& config) {
   return options;
 }
 
+absl::StatusOr<Database> OpenSystemDatabase(const Config& config, absl::Duration connect_timeout) {
+  ConnectionOptions options = ConnectionOptionsOf(config);
+  options.connect_timeout = connect_timeout;
+  return OpenDatabase(config.direct_database_url.empty() ? config.system_database_url : config.direct_database_url,
+                      config.schema, options);
+}
+
 absl::StatusOr<std::unique_ptr<FileLock>> LockDatabase(const Config& config) {
-  ASSIGN_OR_RETURN(const Database database, OpenDirectly(config));
+  ASSIGN_OR_RETURN(const Database database, OpenSystemDatabase(config));
+  if (database.in_memory) {
+    Log(LogLevel::kWarning, "the database is in memory: workflows, steps and results end with this process",
+        {{"database", config.system_database_url}});
+  }
   if (database.sqlite_path.empty()) return std::unique_ptr<FileLock>();
+  RETURN_IF_ERROR(CheckSqliteFile(database.sqlite_path));  // says more than the lock could
   return FileLock::Take(database.sqlite_path + ".lock", "the SQLite database " + database.sqlite_path);
 }
 
@@ -103,9 +114,11 @@ absl::StatusOr<int> AwaitDatabase(const Config& config, Signals& signals) {
   const absl::Time give_up = absl::Now() + config.database_wait;
   absl::Duration pause = kFirstPause;
   while (true) {
-    absl::StatusOr<int> version = MigrateUnlessStopped(config, give_up - absl::Now(), signals);
-    if (version.ok() || !absl::IsUnavailable(version.status())) return version;
-    if (absl::Now() + pause > give_up) return Unreachable(config, version.status());
+    absl::StatusOr<int> version = PrepareUnlessStopped(config, give_up - absl::Now(), signals);
+    if (version.ok() || !IsPassing(version.status())) return version;
+    if (absl::Now() + pause > give_up) {
+      return absl::IsUnavailable(version.status()) ? Unreachable(config, version.status()) : version.status();
+    }
     Log(LogLevel::kWarning, "the database is not there yet, trying again",
         {{"database", DescribeDatabase(config.system_database_url)},
          {"error", Message(version.status())},
@@ -118,7 +131,11 @@ absl::StatusOr<int> AwaitDatabase(const Config& config, Signals& signals) {
 }
 
 absl::Status RequireDatabase(const Config& config) {
-  ASSIGN_OR_RETURN(const Database database, OpenDirectly(config));
+  ASSIGN_OR_RETURN(const Database database, OpenSystemDatabase(config));
+  if (database.in_memory) {
+    return absl::FailedPreconditionError("the database " + config.system_database_url +
+                                         " is in the memory of its sidecar: no other process can look into it");
+  }
   if (!database.sqlite_path.empty() && !std::filesystem::exists(database.sqlite_path)) {
     return NoSuchDatabase(config, "there is no such file");
   }

@@ -20,12 +20,16 @@ namespace dbos::sidecar {
 // What the configuration says about connections, to whichever database.
 ConnectionOptions ConnectionOptionsOf(const Config& config);
 
+// The system database, past a pooler where the configuration tells the way.
+absl::StatusOr<Database> OpenSystemDatabase(const Config& config, absl::Duration connect_timeout = kConnectTimeout);
+
 // A SQLite file has one writing process: "<file>.lock". Null for databases that serve many.
 absl::StatusOr<std::unique_ptr<FileLock>> LockDatabase(const Config& config);
 
-// Creates or migrates the schema; the version it has afterwards. Tries again and again for `config.database_wait` while
-// the database cannot be reached. A signal to stop ends it with Cancelled, at once and whatever the server does: a
-// connection attempt may then be left behind on a thread, and the process is to end.
+// Creates, migrates or checks the schema, as `config.migrations` has it; the version it has afterwards. Tries again and
+// again for `config.database_wait` while the database cannot be reached. A signal to stop ends it with Cancelled, at
+// once and whatever the server does: a connection attempt may then be left behind on a thread, and the process is to
+// end.
 absl::StatusOr<int> AwaitDatabase(const Config& config, Signals& signals);
 
 // NotFound, with the fix, unless the database exists and has our tables. Creates and changes nothing.

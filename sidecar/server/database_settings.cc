@@ -12,6 +12,7 @@ namespace dbos::sidecar {
 namespace {
 
 constexpr double kSecondsMax = 86'400;
+constexpr std::size_t kSchemaBytesMax = 63;  // PostgreSQL cuts longer names off
 
 enum class Secret { kNo, kInFile };
 
@@ -70,6 +71,12 @@ SettingType SystemPoolSize() {
           [](const Config& config) { return absl::StrCat(config.system_pool_size.value_or(config.pool.size)); }};
 }
 
+std::string SetSchema(const std::string& value, Config& config) {
+  if (value.empty() || value.size() > kSchemaBytesMax) return "must be a name of 1 to 63 bytes";
+  config.schema = value;
+  return "";
+}
+
 }  // namespace
 
 std::vector<Setting> DatabaseSettings() {
@@ -81,7 +88,7 @@ std::vector<Setting> DatabaseSettings() {
            "database of the application's own tables; given alone, it decides where the system database is",
            UrlSetting(&Config::application_database_url), Secret::kInFile),
       Make("dbos_system_schema", "DBOS_SYSTEM_SCHEMA", "schema", "schema of the system tables (default dbos)",
-           TextSetting(&Config::schema)),
+           {SetSchema, [](const Config& config) { return config.schema; }}),
       Make("sys_db_pool_size", "DBOS_SYS_DB_POOL_SIZE", "sys-db-pool-size",
            "connections to the system database (default: --pool-size)", SystemPoolSize()),
       Make("db_engine_kwargs.pool_size", "DBOS_POOL_SIZE", "pool-size",

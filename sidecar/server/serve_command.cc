@@ -3,7 +3,6 @@
 
 #include "sidecar/base/status.h"
 #include "sidecar/server/commands.h"
-#include "sidecar/server/database.h"
 #include "sidecar/server/exit_codes.h"
 #include "sidecar/server/sidecar.h"
 #include "sidecar/server/signals.h"
@@ -29,17 +28,6 @@ int ServeCommand(const Config& config) {
   }
   signals.Release();
   sidecar.Stop();
-  return kExitOk;
-}
-
-int MigrateCommand(const Config& config) {
-  ConfigureLogging(config.log_format, config.log_level);
-  Signals signals;
-  auto lock = LockDatabase(config);
-  if (!lock.ok()) return Fail(kExitDatabase, lock.status());
-  const absl::StatusOr<int> version = AwaitDatabase(config, signals);
-  if (!version.ok()) return Fail(kExitDatabase, version.status());
-  std::printf("%s is at schema version %d\n", DescribeDatabase(config.system_database_url).c_str(), *version);
   return kExitOk;
 }
 

@@ -54,6 +54,29 @@ std::string SetExecutorId(const std::string& value, Config& config) {
   return "";
 }
 
+// YAML reads an unquoted off as false.
+constexpr std::pair<const char*, Migrations> kMigrations[] = {{"auto", Migrations::kAuto},
+                                                              {"verify", Migrations::kVerify},
+                                                              {"off", Migrations::kOff},
+                                                              {"false", Migrations::kOff}};
+
+SettingType MigrationsSetting() {
+  return {[](const std::string& value, Config& config) -> std::string {
+            for (const auto& [name, what] : kMigrations) {
+              if (value != name) continue;
+              config.migrations = what;
+              return "";
+            }
+            return "must be auto, verify or off";
+          },
+          [](const Config& config) -> std::string {
+            for (const auto& [name, what] : kMigrations) {
+              if (config.migrations == what) return name;
+            }
+            return "";
+          }};
+}
+
 SettingType LogFormatSetting() {
   return {[](const std::string& value, Config& config) -> std::string {
             if (value != "text" && value != "json") return "must be text or json";
@@ -95,6 +118,10 @@ std::vector<Setting> MakeSettings() {
                                         TextSetting(&Config::name))};
   for (Setting& setting : DatabaseSettings()) settings.push_back(std::move(setting));
   const std::vector<Setting> own = {
+      Make("sidecar.migrations", "DBOS_MIGRATIONS", "migrations",
+           "at start auto makes or migrates the system tables, verify fails unless they are up to date, off only needs "
+           "them (default auto)",
+           MigrationsSetting()),
       Make("sidecar.address", "DBOS_SIDECAR_ADDRESS", "address",
            "where to listen, unix:path (default unix:/run/dbos/sidecar.sock if that directory exists, else "
            "unix:./.dbos/sidecar.sock)",

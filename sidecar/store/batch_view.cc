@@ -62,6 +62,10 @@ std::vector<BatchView> SplitByExecution(const BatchView& view) {
   return views;
 }
 
+bool CanBeRefused(const BatchView& view) {
+  return !view.starts.empty() || !view.steps.empty() || !view.completions.empty() || !view.versions.empty();
+}
+
 void Refuse(const BatchView& view, const Error& error) {
   for (StartOp* op : view.starts) op->error = error;
   for (StepOp* op : view.steps) op->error = error;

@@ -30,6 +30,9 @@ BatchView ViewOf(Batch& batch);
 // Operations that belong to one execution stay together, in order; all others stand alone.
 std::vector<BatchView> SplitByExecution(const BatchView& view);
 
+// Whether it has an operation that can carry an error.
+bool CanBeRefused(const BatchView& view);
+
 // Gives every operation that can carry it this error.
 void Refuse(const BatchView& view, const Error& error);
 

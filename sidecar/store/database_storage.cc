@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 
 #include "sidecar/base/ids.h"
 #include "sidecar/base/status.h"
@@ -22,6 +23,9 @@
 
 namespace dbos::sidecar {
 namespace {
+
+// A commit that the server has cut off so often, and for longer than the patience, is not tried again.
+constexpr int kCutOffMax = 5;
 
 // Executions that stay: the listed ones, and those that this very batch makes, which an earlier try of it may have
 // written already.
@@ -64,8 +68,11 @@ struct DatabaseStorage::Transaction {
 };
 
 DatabaseStorage::DatabaseStorage(std::unique_ptr<Connection> connection, Identity identity,
-                                 LegacyPayloads legacy_payloads)
-    : connection_(std::move(connection)), identity_(std::move(identity)), legacy_payloads_(legacy_payloads) {
+                                 LegacyPayloads legacy_payloads, absl::Duration cut_off_patience)
+    : connection_(std::move(connection)),
+      identity_(std::move(identity)),
+      legacy_payloads_(legacy_payloads),
+      cut_off_patience_(cut_off_patience) {
 }
 
 DatabaseStorage::~DatabaseStorage() = default;
@@ -73,9 +80,14 @@ DatabaseStorage::~DatabaseStorage() = default;
 absl::Status DatabaseStorage::Commit(Batch& batch, const Meanwhile& meanwhile) {
   if (batch.empty()) return absl::OkStatus();
   BatchView view = ViewOf(batch);
-  if (sent_ == nullptr || sent_->view != view) return CommitView(view, meanwhile);
-  const auto sent = std::exchange(sent_, nullptr);
-  return Finish(*sent, meanwhile);
+  const auto sent = sent_ != nullptr && sent_->view == view ? std::exchange(sent_, nullptr) : nullptr;
+  absl::Status done = sent == nullptr ? CommitView(view, meanwhile) : Finish(*sent, meanwhile);
+  if (!absl::IsDeadlineExceeded(done)) {
+    cut_off_ = 0;
+  } else if (cut_off_++ == 0) {
+    cut_off_since_ = absl::Now();
+  }
+  return done;
 }
 
 void DatabaseStorage::Send(Batch& batch) {
@@ -121,7 +133,8 @@ absl::Status DatabaseStorage::Finish(Transaction& transaction, const Meanwhile& 
   const BatchView& view = transaction.view;
   const absl::StatusOr<std::vector<Result>> results = connection_->RunBatch(transaction.plan.statements(), meanwhile);
   if (!results.ok()) {
-    return IsRefusedData(results.status()) ? CommitOneByOne(view, results.status()) : results.status();
+    const bool alone = IsRefusedData(results.status()) || absl::IsDeadlineExceeded(results.status());
+    return alone ? CommitOneByOne(view, results.status()) : results.status();
   }
   transaction.plan.Read(*results);
   BatchView again;
@@ -130,15 +143,29 @@ absl::Status DatabaseStorage::Finish(Transaction& transaction, const Meanwhile& 
 }
 
 // One operation is poisoned and nothing was written: every execution gets a transaction of its own, so that only the
-// poisoned one fails.
+// poisoned one fails. What takes the server too long may be the fault of its load, or of a lock: it waits like in any
+// outage, and is poison only when that does not end.
 absl::Status DatabaseStorage::CommitOneByOne(const BatchView& view, const absl::Status& refusal) {
   const std::vector<BatchView> views = SplitByExecution(view);
   if (views.size() == 1) {
+    if (absl::IsDeadlineExceeded(refusal) && (!CanBeRefused(view) || !IsCutOffForGood())) return refusal;
     Refuse(view, {Reason::kDatabaseError, absl::StrCat("the database refused this operation: ", Message(refusal))});
     return absl::OkStatus();
   }
-  for (const BatchView& one : views) RETURN_IF_ERROR(CommitView(one, {}));
-  return absl::OkStatus();
+  absl::Status cut_off;
+  for (const BatchView& one : views) {
+    absl::Status done = CommitView(one, {});
+    if (!absl::IsDeadlineExceeded(done)) {
+      RETURN_IF_ERROR(done);
+    } else {
+      cut_off = std::move(done);
+    }
+  }
+  return cut_off;
+}
+
+bool DatabaseStorage::IsCutOffForGood() const {
+  return cut_off_ >= kCutOffMax && absl::Now() - cut_off_since_ >= cut_off_patience_;
 }
 
 absl::StatusOr<std::vector<std::string>> DatabaseStorage::FindClaimable(const ClaimFilter& filter) {

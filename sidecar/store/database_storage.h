@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "absl/time/time.h"
+
 #include "sidecar/db/connection.h"
 #include "sidecar/store/batch_plan.h"
 #include "sidecar/store/batch_view.h"
@@ -19,7 +21,8 @@ namespace dbos::sidecar {
 
 class DatabaseStorage : public Storage {
  public:
-  DatabaseStorage(std::unique_ptr<Connection> connection, Identity identity, LegacyPayloads legacy_payloads);
+  DatabaseStorage(std::unique_ptr<Connection> connection, Identity identity, LegacyPayloads legacy_payloads,
+                  absl::Duration cut_off_patience);
   DatabaseStorage(const DatabaseStorage&) = delete;
   DatabaseStorage& operator=(const DatabaseStorage&) = delete;
   ~DatabaseStorage() override;
@@ -42,11 +45,16 @@ class DatabaseStorage : public Storage {
   absl::Status Finish(Transaction& transaction, const Meanwhile& meanwhile);
   absl::Status CommitView(const BatchView& view, const Meanwhile& meanwhile);
   absl::Status CommitOneByOne(const BatchView& view, const absl::Status& refusal);
+  bool IsCutOffForGood() const;
 
   const std::unique_ptr<Connection> connection_;
   const Identity identity_;
   const LegacyPayloads legacy_payloads_;
+  const absl::Duration cut_off_patience_;
   std::unique_ptr<Transaction> sent_;  // by Send; Commit has yet to come
+  // The server's statement_timeout, or an administrator, has ended the last commits: so many, since then.
+  int cut_off_ = 0;
+  absl::Time cut_off_since_;
 };
 
 }  // namespace dbos::sidecar

@@ -16,6 +16,7 @@ absl::StatusOr<SystemStorage> OpenStorage(const StorageOptions& options) {
       ConnectionPool::Create("system", options.pool, [database] { return database.connect(ConnectionRole::kReader); });
   const Identity identity = {options.executor_id, options.application_name};
   const LegacyPayloads legacy = options.legacy_payloads;
+  const absl::Duration patience = options.cut_off_patience;
   const auto connect = [database, direct, pool](StorageRole role) {
     switch (role) {
       case StorageRole::kWriter:
@@ -29,8 +30,8 @@ absl::StatusOr<SystemStorage> OpenStorage(const StorageOptions& options) {
   };
   SystemStorage storage;
   storage.pool = pool;
-  storage.open = [connect, identity, legacy](StorageRole role) -> std::unique_ptr<Storage> {
-    return std::make_unique<DatabaseStorage>(connect(role), identity, legacy);
+  storage.open = [connect, identity, legacy, patience](StorageRole role) -> std::unique_ptr<Storage> {
+    return std::make_unique<DatabaseStorage>(connect(role), identity, legacy, patience);
   };
   return storage;
 }

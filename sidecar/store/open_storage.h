@@ -5,6 +5,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 
 #include "sidecar/db/connection_pool.h"
 #include "sidecar/db/open.h"
@@ -22,6 +23,8 @@ struct StorageOptions {
   std::string direct_database_url = {};  // past a pooler, for the writer; empty: the same
   ConnectionOptions connection = {};
   PoolOptions pool = {};  // of StorageRole::kPooled
+  // How long an operation that the server cuts off (statement_timeout) is tried again, at least, before it is refused.
+  absl::Duration cut_off_patience = absl::Seconds(30);
 };
 
 // A way to open storages, and the pool that those of StorageRole::kPooled share.

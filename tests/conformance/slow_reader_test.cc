@@ -183,7 +183,7 @@ TEST_P(SlowReaderTest, WhatWaitsForThemIsBounded) {
   RunOne(*busy, "still busy");
 }
 
-INSTANTIATE_TEST_SUITE_P(Databases, SlowReaderTest, ::testing::ValuesIn(TestDatabaseKinds()),
+INSTANTIATE_TEST_SUITE_P(Databases, SlowReaderTest, ::testing::ValuesIn(ConformanceDatabaseKinds()),
                          [](const auto& test) { return ToString(test.param); });
 
 }  // namespace

@@ -42,7 +42,7 @@ TEST_P(UnaryTest, ACompletionThatIsRepeatedIsAcknowledgedAgain) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, UnaryTest,
-                         ::testing::Combine(::testing::ValuesIn(TestDatabaseKinds()),
+                         ::testing::Combine(::testing::ValuesIn(ConformanceDatabaseKinds()),
                                             ::testing::Values(DoorKind::kUnary)),
                          [](const auto& test) { return ToString(std::get<0>(test.param)); });
 

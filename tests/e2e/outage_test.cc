@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include <SQLiteCpp/SQLiteCpp.h>
 #include <dbos/dbos.h>
 #include <grpcpp/create_channel.h>
 #include <gtest/gtest.h>
@@ -63,6 +64,14 @@ void MakePostgresReadOnly(const World& world) {
        "pg_backend_pid()");
 }
 
+// A process that is none of ours, as far as locks go, and its transaction.
+std::unique_ptr<SQLite::Database> intruder;
+
+void LockSqlite(const World& world) {
+  intruder = std::make_unique<SQLite::Database>(world.directory() + "/system.sqlite", SQLite::OPEN_READWRITE, 5000);
+  intruder->exec("BEGIN EXCLUSIVE");
+}
+
 struct Outage {
   const char* name;
   DatabaseKind database;
@@ -80,6 +89,8 @@ const Outage kOutages[] = {
      [](const World& world) { Remove(world, kDiskFull); }, "free space on its disk"},
     {"SqliteReadOnly", DatabaseKind::kSqlite, [](const World& world) { Touch(world, kDiskReadOnly); },
      [](const World& world) { Remove(world, kDiskReadOnly); }, "writable for this user"},
+    {"SqliteLocked", DatabaseKind::kSqlite, LockSqlite, [](const World& /*world*/) { intruder.reset(); },
+     "another process keeps it locked"},
     {"PostgresFull", DatabaseKind::kPostgres, FillPostgres, EmptyPostgres, "free space on the server's disk"},
     {"PostgresReadOnly", DatabaseKind::kPostgres, MakePostgresReadOnly,
      [](const World& world) { SetReadOnly(world, "off"); }, "switch default_transaction_read_only off"},

@@ -34,9 +34,21 @@ std::string WithDatabase(const std::string& url, const std::string& database) {
   return url.substr(0, slash + 1) + database + url.substr(query);
 }
 
-void Psql(const std::string& sql) {
-  const std::string command = "psql -qX '" + std::string(std::getenv("DBOS_TEST_POSTGRES_URL")) + "' -c '" + sql + "'";
+void Psql(const std::string& server_url, const std::string& sql) {
+  const std::string command = "psql -qX '" + server_url + "' -c '" + sql + "'";
   DBOS_CHECK(std::system(command.c_str()) == 0);
+}
+
+// Empty for SQLite.
+std::string ServerOf(DatabaseKind kind) {
+  if (kind == DatabaseKind::kSqlite || kind == DatabaseKind::kSqliteMemory) return "";
+  const char* name = "DBOS_TEST_POSTGRES_URL";
+  if (kind == DatabaseKind::kPostgres18) name = "DBOS_TEST_POSTGRES18_URL";
+  if (kind == DatabaseKind::kCockroach) name = "DBOS_TEST_COCKROACHDB_URL";
+  const char* url = std::getenv(name);
+  DBOS_CHECK(url != nullptr);  // run by tests/run
+  const std::string text = url;
+  return text.starts_with("cockroachdb://") ? "postgresql" + text.substr(text.find("://")) : text;
 }
 
 }  // namespace
@@ -46,31 +58,62 @@ std::vector<DatabaseKind> TestDatabaseKinds() {
   return {DatabaseKind::kSqlite, DatabaseKind::kPostgres};
 }
 
+std::vector<DatabaseKind> ConformanceDatabaseKinds() {
+  std::vector<DatabaseKind> kinds = TestDatabaseKinds();
+  if (std::getenv("DBOS_TEST_POSTGRES_URL") != nullptr) kinds.push_back(DatabaseKind::kPlayedCockroach);
+  if (std::getenv("DBOS_TEST_COCKROACHDB_URL") != nullptr) kinds.push_back(DatabaseKind::kCockroach);
+  return kinds;
+}
+
 std::string ToString(DatabaseKind kind) {
+  if (kind == DatabaseKind::kSqliteMemory) return "memory";
+  if (kind == DatabaseKind::kPlayedCockroach) return "played_cockroach";
+  if (kind == DatabaseKind::kCockroach) return "cockroach";
+  if (kind == DatabaseKind::kPostgres18) return "postgres18";
   return kind == DatabaseKind::kSqlite ? "sqlite" : "postgres";
 }
 
-World::World(DatabaseKind kind) {
+World::World(DatabaseKind kind) : server_url_(ServerOf(kind)), drop_database_(!server_url_.empty()) {
+  MakeDirectory();
+  database_url_ = kind == DatabaseKind::kSqlite ? "sqlite:///" + directory_ + "/system.sqlite" : "sqlite:///:memory:";
+  if (!server_url_.empty()) MakeDatabase();
+  if (kind == DatabaseKind::kPlayedCockroach) {
+    cockroach_ = std::make_unique<dbos::testing::PlayedCockroach>(dbos::testing::CockroachOptions{.abort_one_in = 6});
+  }
+  if (kind == DatabaseKind::kCockroach) drop_options_ = " CASCADE";
+}
+
+World::World(const std::string& server_url) : server_url_(server_url) {
+  MakeDirectory();
+  MakeDatabase();
+}
+
+void World::MakeDirectory() {
   char path[] = "/tmp/dbos-e2e-XXXXXX";
   DBOS_CHECK(mkdtemp(path) != nullptr);
   directory_ = path;
-  database_url_ = "sqlite:///" + directory_ + "/system.sqlite";
-  if (kind == DatabaseKind::kSqlite) return;
+}
+
+void World::MakeDatabase() {
   const std::string database = "e2e_" + RandomUuid().substr(0, 8);
-  Psql("CREATE DATABASE " + database);
-  database_url_ = WithDatabase(std::getenv("DBOS_TEST_POSTGRES_URL"), database);
+  Psql(server_url_, "CREATE DATABASE " + database);
+  database_url_ = WithDatabase(server_url_, database);
 }
 
 World::~World() {
   apps_.clear();
   sidecar_.reset();
   proxy_.reset();
-  const std::size_t query = std::min(database_url_.find('?'), database_url_.size());
-  if (database_url_.starts_with("postgres")) {
-    const std::size_t slash = database_url_.rfind('/', query);
-    Psql("DROP DATABASE " + database_url_.substr(slash + 1, query - slash - 1) + " WITH (FORCE)");
+  cockroach_.reset();
+  if (drop_database_) {
+    Psql(server_url_, "DROP DATABASE " + PartOf(database_url_.c_str(), "dbname") + drop_options_);
   }
   std::filesystem::remove_all(directory_);
+}
+
+std::string World::SidecarDatabaseUrl() const {
+  if (cockroach_ != nullptr) return cockroach_->Url(PartOf(database_url_.c_str(), "dbname"));
+  return proxy_ == nullptr ? database_url_ : proxy_url();
 }
 
 void World::StartSidecar(const std::string& fault, const std::vector<std::string>& flags) {
@@ -81,12 +124,13 @@ void World::StartSidecar(const std::string& fault, const std::vector<std::string
                                       "--address",
                                       address(),
                                       "--database",
-                                      proxy_ == nullptr ? database_url_ : proxy_url(),
+                                      SidecarDatabaseUrl(),
                                       "--state-dir",
                                       directory_ + "/state"};
   command.insert(command.end(), flags.begin(), flags.end());
-  sidecar_ = std::make_unique<Process>(
-      command, Process::Options{{{"DBOS_TEST_FAULT", fault}}, directory_ + "/sidecar.log", directory_});
+  auto environment = environment_;
+  environment["DBOS_TEST_FAULT"] = fault;
+  sidecar_ = std::make_unique<Process>(command, Process::Options{environment, directory_ + "/sidecar.log", directory_});
 }
 
 std::size_t World::StartApp(const std::vector<std::string>& strike, const std::string& stream_fault) {
@@ -99,10 +143,15 @@ std::size_t World::StartApp(const std::vector<std::string>& strike, const std::s
   return apps_.size() - 1;
 }
 
+void World::ConnectAs(const std::string& role) {
+  const std::size_t user = database_url_.find("://") + 3;
+  database_url_.replace(user, database_url_.find('@') - user, role);
+}
+
 dbos::testing::PgProxy& World::PutProxyBetween() {
-  const char* server = std::getenv("DBOS_TEST_POSTGRES_URL");
-  const std::string host = PartOf(server, "host");
-  const std::string port = PartOf(server, "port").empty() ? "5432" : PartOf(server, "port");
+  const std::string host = PartOf(server_url_.c_str(), "host");
+  const std::string given = PartOf(server_url_.c_str(), "port");
+  const std::string port = given.empty() ? "5432" : given;
   auto proxy =
       dbos::testing::PgProxy::Start({.upstream = host.starts_with("/") ? host + "/.s.PGSQL." + port : host + ":" + port,
                                      .listen = directory_ + "/.s.PGSQL.5432"});

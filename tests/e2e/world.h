@@ -14,27 +14,38 @@
 
 #include "tests/e2e/process.h"
 #include "tests/testing/proxy/pg_proxy.h"
+#include "tests/testing/proxy/played_cockroach.h"
 
 namespace dbos::sidecar {
 
-enum class DatabaseKind { kSqlite, kPostgres };
+// kPlayedCockroach: PostgreSQL that a proxy passes off as CockroachDB and that aborts one transaction in six.
+enum class DatabaseKind { kSqlite, kPostgres, kSqliteMemory, kPostgres18, kPlayedCockroach, kCockroach };
 
-// The databases of this run: SQLite, and PostgreSQL where DBOS_TEST_POSTGRES_URL names a server.
+// The databases of this run that outlive a sidecar: SQLite, and PostgreSQL where DBOS_TEST_POSTGRES_URL names a server.
 std::vector<DatabaseKind> TestDatabaseKinds();
+// Those of the conformance suite: also what passes for CockroachDB, and CockroachDB where DBOS_TEST_COCKROACHDB_URL
+// names a server.
+std::vector<DatabaseKind> ConformanceDatabaseKinds();
 std::string ToString(DatabaseKind kind);
 
 class World {
  public:
   explicit World(DatabaseKind kind);
+  // A new database on a server of the test's own: the URL of a superuser. It stays there.
+  explicit World(const std::string& server_url);
   ~World();
   World(const World&) = delete;
   World& operator=(const World&) = delete;
 
   void StartSidecar(const std::string& fault = "", const std::vector<std::string>& flags = {});
+  // For the sidecars that are started from now on.
+  void SetEnvironment(const std::string& name, const std::string& value) { environment_[name] = value; }
   // The faults of the sidecars that Supervise starts, one each, in this order; after that none.
   void PlanFaults(const std::vector<std::string>& faults) { planned_faults_.assign(faults.begin(), faults.end()); }
   // Index of the new process. `strike`: arguments of ledger_app; `stream_fault`: see faulty_transport.h.
   std::size_t StartApp(const std::vector<std::string>& strike = {}, const std::string& stream_fault = "");
+  // Sidecars started from now on, and Query, use this role. PostgreSQL only.
+  void ConnectAs(const std::string& role);
   // Sidecars started from now on reach the database through this proxy. PostgreSQL only.
   dbos::testing::PgProxy& PutProxyBetween();
   // For `duration`: whoever has died is started again, whoever has stopped goes on after `pause`.
@@ -58,15 +69,26 @@ class World {
   std::string database_url() const { return database_url_; }
   // Where PutProxyBetween's proxy is, or will be.
   std::string proxy_url() const;
+  // Null unless the database is kPlayedCockroach.
+  const dbos::testing::PlayedCockroach* cockroach() const { return cockroach_.get(); }
   std::string directory() const { return directory_; }
   std::string Logs() const;
 
  private:
+  std::string SidecarDatabaseUrl() const;
   bool Wrote(const std::string& log, const std::string& text, int times) const;
 
+  void MakeDirectory();
+  void MakeDatabase();
+
   std::string directory_;
+  const std::string server_url_;
+  const bool drop_database_ = false;
+  std::string drop_options_ = " WITH (FORCE)";
   std::string database_url_;
+  std::map<std::string, std::string> environment_;
   std::unique_ptr<dbos::testing::PgProxy> proxy_;
+  std::unique_ptr<dbos::testing::PlayedCockroach> cockroach_;
   std::unique_ptr<Process> sidecar_;
   std::deque<std::string> planned_faults_;
   std::vector<std::unique_ptr<Process>> apps_;

@@ -1,9 +1,12 @@
 #include "sidecar/db/postgres/postgres_connection.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
 #include <poll.h>
+
+#include "absl/time/clock.h"
 
 #include "sidecar/base/check.h"
 #include "sidecar/base/status.h"
@@ -16,6 +19,14 @@ namespace {
 
 constexpr Query kBegin = {.name = "begin", .args = "", .rows = "", .sql = "BEGIN"};
 constexpr Query kCommit = {.name = "commit", .args = "", .rows = "", .sql = "COMMIT"};
+
+// CockroachDB tells its version in this parameter when a session begins; its URLs are PostgreSQL's.
+constexpr char kCockroachParameter[] = "crdb_version";
+
+// Together about half a second.
+constexpr int kConflictTries = 10;
+constexpr absl::Duration kConflictPause = absl::Milliseconds(1);
+constexpr absl::Duration kConflictPauseMax = absl::Milliseconds(100);
 
 // Statements of so many rows take the server long enough for us to prepare the batch that follows.
 constexpr std::size_t kManyRows = 8;
@@ -34,6 +45,20 @@ Result ToResult(const PGresult* from) {
     }
   }
   return result;
+}
+
+std::string SettingsOf(const Dialect& dialect, ConnectionRole role) {
+  switch (role) {
+    case ConnectionRole::kWriter:
+      return dialect.writer_settings;
+    case ConnectionRole::kReader:
+      return dialect.reader_settings;
+    case ConnectionRole::kMigration:
+      return dialect.migration_settings;
+    case ConnectionRole::kInspection:
+      return "";
+  }
+  return "";
 }
 
 }  // namespace
@@ -61,24 +86,63 @@ absl::Status PostgresConnection::Connect() {
   prepared_.clear();
   prepared_for_one_row_.clear();
   connection_.reset(PQconnectdbParams(keywords.data(), values.data(), 0));
-  if (PQstatus(connection_.get()) != CONNECTION_OK) return Lost();
+  if (PQstatus(connection_.get()) != CONNECTION_OK) {
+    absl::Status error = ConnectError(PQerrorMessage(connection_.get()));
+    connection_.reset();
+    return error;
+  }
   PQsetNoticeProcessor(
       connection_.get(), [](void*, const char*) {}, nullptr);
+  const bool cockroach = PQparameterStatus(connection_.get(), kCockroachParameter) != nullptr;
+  dialect_ = cockroach ? CockroachDialect(dialect_.schema_name) : PostgresDialect(dialect_.schema_name);
   return ApplySettings();
 }
 
 absl::Status PostgresConnection::ApplySettings() {
-  if (role_ == ConnectionRole::kMigration || role_ == ConnectionRole::kInspection) return absl::OkStatus();
-  const std::string& settings = role_ == ConnectionRole::kWriter ? dialect_.writer_settings : dialect_.reader_settings;
+  const std::string settings = SettingsOf(dialect_, role_);
+  if (settings.empty()) return absl::OkStatus();
   const ResultPointer result(PQexec(connection_.get(), settings.c_str()));
-  if (PQresultStatus(result.get()) == PGRES_COMMAND_OK) return absl::OkStatus();
-  absl::Status error = ErrorOf(result.get());
+  const ExecStatusType status = PQresultStatus(result.get());
+  if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK) return absl::OkStatus();
+  absl::Status error = ErrorOf(result.get(), Seen::kFirst);
   connection_.reset();
   return error;
 }
 
+// Runs what is a transaction by itself, again when it met another: on CockroachDB any may. Not for ever, since whoever
+// called says what to do about a conflict that stays.
+template <typename Run>
+auto PostgresConnection::Retried(Run run) -> decltype(run()) {
+  auto result = run();
+  absl::Duration pause = kConflictPause;
+  for (int tries = 1; tries < kConflictTries && IsConflict(result.status()); ++tries) {
+    absl::SleepFor(pause);  // lets the other one end
+    pause = std::min(pause * 2, kConflictPauseMax);
+    result = run();
+  }
+  return result;
+}
+
 absl::StatusOr<std::vector<Result>> PostgresConnection::RunBatch(std::span<const Statement> statements,
                                                                  const Meanwhile& meanwhile) {
+  Meanwhile once = meanwhile;
+  return Retried([&] { return RunBatchOnce(statements, std::exchange(once, {})); });
+}
+
+absl::StatusOr<Result> PostgresConnection::Execute(const Statement& statement) {
+  return Retried([&] { return ExecuteOnce(statement); });
+}
+
+// A script that goes on with an open transaction cannot be run again by itself.
+absl::StatusOr<Result> PostgresConnection::RunScript(const std::string& sql) {
+  KeepSent();
+  const bool whole = connection_ == nullptr || PQtransactionStatus(connection_.get()) == PQTRANS_IDLE;
+  if (!whole) return RunScriptOnce(sql);
+  return Retried([&] { return RunScriptOnce(sql); });
+}
+
+absl::StatusOr<std::vector<Result>> PostgresConnection::RunBatchOnce(std::span<const Statement> statements,
+                                                                     const Meanwhile& meanwhile) {
   const bool connected = connection_ != nullptr;
   if (!connected && meanwhile.at_first) meanwhile.at_first();
   const bool sent = sent_ == statements.data() && (kept_ || (in_flight_ && connected));
@@ -106,14 +170,14 @@ void PostgresConnection::KeepSent() {
   if (std::exchange(in_flight_, false) && connection_ != nullptr) kept_ = ReceivePipeline({});
 }
 
-absl::StatusOr<Result> PostgresConnection::Execute(const Statement& statement) {
+absl::StatusOr<Result> PostgresConnection::ExecuteOnce(const Statement& statement) {
   KeepSent();
   RETURN_IF_ERROR(SendPipeline({&statement, 1}, Unit::kStatement));
   ASSIGN_OR_RETURN(std::vector<Result> results, ReceivePipeline({}));
   return std::move(results.front());
 }
 
-absl::StatusOr<Result> PostgresConnection::RunScript(const std::string& sql) {
+absl::StatusOr<Result> PostgresConnection::RunScriptOnce(const std::string& sql) {
   KeepSent();
   RETURN_IF_ERROR(Connect());
   const ResultPointer result(PQexec(connection_.get(), sql.c_str()));
@@ -121,9 +185,14 @@ absl::StatusOr<Result> PostgresConnection::RunScript(const std::string& sql) {
   if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_EMPTY_QUERY) {
     return ToResult(result.get());
   }
-  absl::Status error = ErrorOf(result.get());
+  absl::Status error = ErrorOf(result.get(), Seen::kFirst);
   RollBackIfOpen();
   return error;
+}
+
+absl::StatusOr<Dialect> PostgresConnection::ServerDialect() {
+  RETURN_IF_ERROR(Connect());
+  return dialect_;
 }
 
 absl::Status PostgresConnection::SendPipeline(std::span<const Statement> statements, Unit unit) {
@@ -238,7 +307,7 @@ absl::Status PostgresConnection::ReceiveAnswer(const Expected& expected, std::ve
     if (expected.kind == Expected::Kind::kPrepare) expected.prepared->on_server = true;
     if (expected.kind == Expected::Kind::kStatement) results.push_back(ToResult(result.get()));
   } else if (status != PGRES_PIPELINE_ABORTED && error.ok()) {
-    error = ErrorOf(result.get());
+    error = ErrorOf(result.get(), expected.kind == Expected::Kind::kPrepare ? Seen::kFirst : Seen::kBefore);
     if (connection_ == nullptr) return error;
   }
   ASSIGN_OR_RETURN(const ResultPointer separator, Receive());
@@ -259,11 +328,13 @@ absl::StatusOr<PostgresConnection::ResultPointer> PostgresConnection::Receive() 
   }
 }
 
-absl::Status PostgresConnection::ErrorOf(const PGresult* result) {
+absl::Status PostgresConnection::ErrorOf(const PGresult* result, Seen seen) {
   const char* sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
   if (sqlstate == nullptr) return Lost();
   const char* message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-  absl::Status error = PostgresError(sqlstate, message == nullptr ? "" : message);
+  const std::string text = message == nullptr ? "" : message;
+  if (seen == Seen::kFirst && IsNotImplemented(sqlstate)) return NotImplementedError(text);
+  absl::Status error = PostgresError(sqlstate, text);
   if (NeedsReconnect(sqlstate)) connection_.reset();
   return error;
 }

@@ -32,6 +32,7 @@ class PostgresConnection : public Connection {
   void SendBatch(std::span<const Statement> statements) override;
   absl::StatusOr<Result> Execute(const Statement& statement) override;
   absl::StatusOr<Result> RunScript(const std::string& sql) override;
+  absl::StatusOr<Dialect> ServerDialect() override;
 
  private:
   struct CloseConnection {
@@ -65,6 +66,11 @@ class PostgresConnection : public Connection {
     return batch.size() == 1 ? Unit::kStatement : Unit::kTransaction;
   }
 
+  template <typename Run>
+  auto Retried(Run run) -> decltype(run());
+  absl::StatusOr<std::vector<Result>> RunBatchOnce(std::span<const Statement> statements, const Meanwhile& meanwhile);
+  absl::StatusOr<Result> ExecuteOnce(const Statement& statement);
+  absl::StatusOr<Result> RunScriptOnce(const std::string& sql);
   absl::Status Connect();
   absl::Status ApplySettings();
   Prepared& Look(const Statement& statement);
@@ -77,12 +83,14 @@ class PostgresConnection : public Connection {
   absl::StatusOr<std::vector<Result>> ReceiveAll(const std::function<void()>& at_commit);
   absl::Status ReceiveAnswer(const Expected& expected, std::vector<Result>& results, absl::Status& error);
   absl::StatusOr<ResultPointer> Receive();
-  absl::Status ErrorOf(const PGresult* result);
+  // What the server says of a statement that it sees for the first time, or has prepared before.
+  enum class Seen { kFirst, kBefore };
+  absl::Status ErrorOf(const PGresult* result, Seen seen);
   absl::Status Lost();
   void RollBackIfOpen();
 
   const PostgresParameters parameters_;
-  const Dialect dialect_;
+  Dialect dialect_;  // of the server that answers, once connected
   const ConnectionRole role_;
   const PasswordSource password_;                        // null: the parameters', or libpq's own ways
   std::unique_ptr<PGconn, CloseConnection> connection_;  // null: not connected

@@ -21,15 +21,16 @@ absl::Status CreatePostgresDatabase(const PostgresParameters& parameters, const 
                                     const PasswordSource& password) {
   const std::string name = parameters.Get("dbname");
   if (name.empty() || name == "postgres") return absl::OkStatus();
-  if (OpenPostgresConnection(parameters, dialect, ConnectionRole::kMigration, password)->RunScript("SELECT 1").ok()) {
-    return absl::OkStatus();
-  }
+  const absl::Status opened =
+      OpenPostgresConnection(parameters, dialect, ConnectionRole::kMigration, password)->RunScript("SELECT 1").status();
+  if (opened.ok()) return opened;
   PostgresParameters server = parameters;
   server.Set("dbname", "postgres");
   const auto connection = OpenPostgresConnection(server, dialect, ConnectionRole::kMigration, password);
   Statement exists(kDatabaseExists, {std::string_view(name)});
-  ASSIGN_OR_RETURN(const Result found, connection->Execute(exists));
-  if (found.size() > 0) return absl::OkStatus();
+  const absl::StatusOr<Result> found = connection->Execute(exists);
+  if (!found.ok()) return opened;  // it is about the database that was asked for
+  if (found->size() > 0) return absl::OkStatus();
   const absl::Status created =
       connection->RunScript(absl::StrCat("CREATE DATABASE \"", absl::StrReplaceAll(name, {{"\"", "\"\""}}), "\""))
           .status();

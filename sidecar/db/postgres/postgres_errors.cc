@@ -1,6 +1,7 @@
 #include "sidecar/db/postgres/postgres_errors.h"
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
 namespace dbos::sidecar {
@@ -21,6 +22,7 @@ constexpr Meaning kMeanings[] = {
     {"40001", StatusCode::kAborted},                             // serialization failure
     {"40P01", StatusCode::kAborted},                             // deadlock
     {"40", StatusCode::kUnavailable, Session::kThrowAway},       // 40003: statement completion unknown
+    {"25P02", StatusCode::kAborted},                             // behind a transaction that failed
     {"55P03", StatusCode::kAborted},                             // lock timeout
     {"0A000", StatusCode::kAborted, Session::kThrowAway},        // cached plan must not change result type
     {"26", StatusCode::kAborted, Session::kThrowAway},           // prepared statement is gone (a pooler)
@@ -47,6 +49,33 @@ constexpr Meaning kMeanings[] = {
     {"3F", StatusCode::kFailedPrecondition},                     // no such schema
 };
 
+// What libpq and the server say when they do not come together, and what to change. Texts that are not here, because
+// they are new or translated, are outages.
+struct Refusal {
+  const char* text;
+  const char* fix;
+};
+
+constexpr Refusal kRefusals[] = {
+    {"certificate verify failed", "name the certificate of the CA that signed the server's in sslrootcert"},
+    {"does not match host name", "connect to a name that is in the server's certificate, or use sslmode=verify-ca"},
+    {"root certificate file", "name the certificate of the CA that signed the server's in sslrootcert"},
+    {"server does not support SSL", "switch ssl on at the server, or use sslmode=prefer"},
+    {"no encryption", "the server wants TLS: use sslmode=require or verify-full"},
+    {"no pg_hba.conf entry", "let this user in from this host in the server's pg_hba.conf, or use another user"},
+    {"valid client certificate", "name a client certificate and its key in sslcert and sslkey"},
+    {"certificate authentication failed", "the certificate in sslcert must be of this very user (its CN)"},
+    {"unknown ca", "the certificate in sslcert must be signed by a CA that the server knows"},
+    {"private key file", "make the file in sslkey the key of sslcert, readable for its owner only (0600)"},
+    {"could not read certificate file", "name a client certificate that this user may read in sslcert"},
+    {"password authentication failed", "check user and password in the database URL"},
+    {"no password supplied", "give the password in the database URL, in PGPASSWORD or in ~/.pgpass"},
+};
+
+// Said by one of several hosts, these may pass.
+constexpr const char* kPassing[] = {"onnection refused",   "timeout expired", "starting up", "shutting down",
+                                    "could not translate", "read-only",       "hot standby"};
+
 const Meaning* Find(std::string_view sqlstate) {
   for (const Meaning& meaning : kMeanings) {
     if (sqlstate.substr(0, meaning.prefix.size()) == meaning.prefix) return &meaning;
@@ -54,9 +83,21 @@ const Meaning* Find(std::string_view sqlstate) {
   return nullptr;
 }
 
+// Marks a conflict in a status: the code Aborted alone also stands for other reasons to try again.
+constexpr char kConflict[] = "dbos.conflict";
+
+// 25P02: it followed on the connection, before we could roll back what failed.
+bool IsConflictCode(std::string_view sqlstate) {
+  return sqlstate == "40001" || sqlstate == "40P01" || sqlstate == "25P02";
+}
+
 // How to end an outage that is the operator's to end.
 const char* FixOf(std::string_view sqlstate) {
   if (sqlstate == "53100") return ": free space on the server's disk";
+  if (sqlstate == "57014") {
+    return ": an administrator did that, or statement_timeout, which the database URL's options, the role or the "
+           "database set (for reads it is 30 s): raise it";
+  }
   if (sqlstate == "25006") return ": connect to the primary, or switch default_transaction_read_only off";
   return "";
 }
@@ -75,13 +116,40 @@ bool NeedsReconnect(std::string_view sqlstate) {
   return meaning != nullptr && meaning->session == Session::kThrowAway;
 }
 
+absl::Status ConnectError(const std::string& message) {
+  absl::Status outage = PostgresError("", message);
+  for (const char* text : kPassing) {
+    if (absl::StrContains(message, text)) return outage;
+  }
+  for (const Refusal& refusal : kRefusals) {
+    if (!absl::StrContains(message, refusal.text)) continue;
+    return absl::FailedPreconditionError(absl::StrCat(outage.message(), ": ", refusal.fix));
+  }
+  return outage;
+}
+
 absl::Status PostgresError(const std::string& sqlstate, const std::string& message) {
   const std::string text(absl::StripAsciiWhitespace(message));
   if (sqlstate.empty()) {
     return absl::UnavailableError(absl::StrCat("the connection to PostgreSQL failed: ", text));
   }
-  return absl::Status(ClassifySqlState(sqlstate),
-                      absl::StrCat("PostgreSQL: ", text, " (SQLSTATE ", sqlstate, ")", FixOf(sqlstate)));
+  absl::Status error(ClassifySqlState(sqlstate),
+                     absl::StrCat("PostgreSQL: ", text, " (SQLSTATE ", sqlstate, ")", FixOf(sqlstate)));
+  if (IsConflictCode(sqlstate)) error.SetPayload(kConflict, absl::Cord());
+  return error;
+}
+
+bool IsNotImplemented(std::string_view sqlstate) {
+  return sqlstate == "0A000";
+}
+
+absl::Status NotImplementedError(const std::string& message) {
+  return absl::FailedPreconditionError(
+      absl::StrCat("the database server cannot do this: ", absl::StripAsciiWhitespace(message), " (SQLSTATE 0A000)"));
+}
+
+bool IsConflict(const absl::Status& status) {
+  return status.GetPayload(kConflict).has_value();
 }
 
 }  // namespace dbos::sidecar

@@ -1,5 +1,6 @@
 #include "sidecar/db/sqlite/sqlite_connection.h"
 
+#include <chrono>
 #include <map>
 #include <span>
 #include <utility>
@@ -12,6 +13,7 @@
 #include "sidecar/base/check.h"
 #include "sidecar/base/status.h"
 #include "sidecar/db/dialect.h"
+#include "sidecar/db/sqlite/sqlite_database.h"
 #include "sidecar/db/sqlite/sqlite_errors.h"
 
 namespace dbos::sidecar {
@@ -63,24 +65,39 @@ void Step(SQLite::Statement& statement, Result& result) {
   statement.reset();
 }
 
-constexpr int kBusyMs = 5000;
+constexpr int kBusyMs = 3000;  // less than the engine is patient: it then knows what to say
 
-// Where two connections switch a new file to WAL at once, SQLite tells one of them that it is busy, without waiting.
+// Where two connections switch a new file to WAL at once, SQLite tells one of them that it is busy, without waiting. A
+// lock that somebody holds it waits for by itself.
 void ApplySettings(SQLite::Database& database, const std::string& settings) {
   constexpr int kPauseMs = 10;
-  for (int waited = 0;; waited += sqlite3_sleep(kPauseMs)) {
+  const auto give_up = std::chrono::steady_clock::now() + std::chrono::milliseconds(kBusyMs);
+  while (true) {
     try {
       database.exec(settings);
       return;
     } catch (const SQLite::Exception& error) {
-      if (error.getErrorCode() != SQLITE_BUSY || waited >= kBusyMs) throw;
+      if (error.getErrorCode() != SQLITE_BUSY || std::chrono::steady_clock::now() >= give_up) throw;
     }
+    sqlite3_sleep(kPauseMs);
   }
 }
 
 // The bytes of a text, as in PostgreSQL. SQLite has it since 3.43; its LENGTH counts characters.
 void OctetLength(sqlite3_context* context, int /*count*/, sqlite3_value** values) {
   if (sqlite3_value_type(values[0]) != SQLITE_NULL) sqlite3_result_int(context, sqlite3_value_bytes(values[0]));
+}
+
+// What SQLite is given to open. Its VFS `memdb` shares a database whose name begins with a slash between the
+// connections of a process, with the locks of a file; the last one to close takes it along, so the first stays open for
+// ever.
+std::string NameOf(const std::string& path) {
+  if (path != kSqliteMemory) return path;
+  static constexpr char kName[] = "file:/dbos?vfs=memdb";
+  static const auto* const keeper =
+      new SQLite::Database(kName, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE | SQLite::OPEN_URI);
+  DBOS_CHECK(keeper->getHandle() != nullptr);
+  return kName;
 }
 
 class SqliteConnection : public Connection {
@@ -109,6 +126,8 @@ class SqliteConnection : public Connection {
     return Guard<Result>([&] { return RunText(sql); });
   }
 
+  absl::StatusOr<Dialect> ServerDialect() override { return dialect_; }
+
  private:
   // Opens if need be, runs `body`, and turns what it throws into a status with the transaction rolled back.
   template <typename T, typename Body>
@@ -131,8 +150,9 @@ class SqliteConnection : public Connection {
   void Open() {
     if (database_ != nullptr) return;
     const bool inspects = role_ == ConnectionRole::kInspection;
-    auto database = std::make_unique<SQLite::Database>(
-        path_, inspects ? SQLite::OPEN_READONLY : SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
+    const int access = inspects ? SQLite::OPEN_READONLY : SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE;
+    auto database =
+        std::make_unique<SQLite::Database>(NameOf(path_), access | (path_ == kSqliteMemory ? SQLite::OPEN_URI : 0));
     sqlite3_extended_result_codes(database->getHandle(), 1);
     sqlite3_create_function(database->getHandle(), "octet_length", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC, nullptr,
                             OctetLength, nullptr, nullptr);

@@ -10,7 +10,7 @@
 
 namespace dbos::sidecar {
 
-// Opens lazily, creating the file if there is none.
+// Opens lazily, creating the file if there is none. `path` may be kSqliteMemory.
 std::unique_ptr<Connection> OpenSqliteConnection(const std::string& path, ConnectionRole role);
 
 }  // namespace dbos::sidecar

@@ -15,25 +15,28 @@ struct Meaning {
   const char* fix = "";
 };
 
+constexpr char kLocked[] =
+    "another process keeps it locked: `fuser` or `lsof` on the file names it; end its transaction, or end it";
+
 constexpr Meaning kMeanings[] = {
     {SQLITE_CONSTRAINT_PRIMARYKEY, StatusCode::kAlreadyExists},
     {SQLITE_CONSTRAINT_UNIQUE, StatusCode::kAlreadyExists},
     {SQLITE_CONSTRAINT, StatusCode::kInvalidArgument},
     {SQLITE_TOOBIG, StatusCode::kInvalidArgument},
     {SQLITE_MISMATCH, StatusCode::kInvalidArgument},
-    {SQLITE_BUSY, StatusCode::kAborted},
-    {SQLITE_LOCKED, StatusCode::kAborted},
+    {SQLITE_BUSY, StatusCode::kAborted, kLocked},
+    {SQLITE_LOCKED, StatusCode::kAborted, kLocked},
     {SQLITE_SCHEMA, StatusCode::kAborted},
     {SQLITE_INTERRUPT, StatusCode::kDeadlineExceeded},
     {SQLITE_FULL, StatusCode::kResourceExhausted, "free space on its disk"},
     {SQLITE_NOMEM, StatusCode::kResourceExhausted},
     {SQLITE_READONLY, StatusCode::kFailedPrecondition, "make the file and its directory writable for this user"},
-    {SQLITE_NOTADB, StatusCode::kFailedPrecondition},
+    {SQLITE_NOTADB, StatusCode::kFailedPrecondition, "name another file; this one was made by something else"},
     {SQLITE_PERM, StatusCode::kPermissionDenied},
     {SQLITE_AUTH, StatusCode::kPermissionDenied},
     {SQLITE_CANTOPEN, StatusCode::kUnavailable, "check the path, and that this user may write its directory"},
     {SQLITE_IOERR, StatusCode::kUnavailable, "check its disk: errors, free space, quota"},
-    {SQLITE_CORRUPT, StatusCode::kDataLoss},
+    {SQLITE_CORRUPT, StatusCode::kDataLoss, "look at its disk, and restore a backup"},
 };
 
 const Meaning* Find(int extended_code) {

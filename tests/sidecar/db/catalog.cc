@@ -32,19 +32,31 @@ constexpr char kTriggers[] = R"(
 SELECT 'trigger ' || pg_get_triggerdef(t.oid) FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = t.tgrelid
 WHERE c.relnamespace = CAST('dbos' AS regnamespace) AND NOT t.tgisinternal)";
 
+// Views, sequences and types: an SDK has none.
+constexpr char kOthers[] = R"(
+SELECT 'relation ' || CAST(c.relkind AS text) || ' ' || c.relname FROM pg_class AS c
+WHERE c.relnamespace = CAST('dbos' AS regnamespace) AND c.relkind NOT IN ('r', 'i'))";
+
+// Spellings of one type, and of no default, are the same here.
 constexpr char kSqliteColumns[] = R"(
 SELECT 'column ' || t.name || '.' || c.name || ' ' || CASE WHEN c.type LIKE '%INT%' THEN 'INTEGER'
-  WHEN c.type LIKE 'DOUBLE%' THEN 'REAL' ELSE c.type END || ' ' || c."notnull" || ' ' || COALESCE(c.dflt_value, '')
-  || ' ' || c.pk
+  WHEN c.type LIKE 'DOUBLE%' THEN 'REAL' ELSE c.type END || CASE c."notnull" WHEN 1 THEN ' not null' ELSE '' END
+  || COALESCE(' default ' || NULLIF(c.dflt_value, 'NULL'), '') || CASE WHEN c.pk > 0 THEN ' key ' || c.pk ELSE '' END
 FROM sqlite_master AS t, pragma_table_info(t.name) AS c WHERE t.type = 'table')";
 
 constexpr char kSqliteIndexes[] = R"(
-SELECT 'index ' || i.tbl_name || ' ' || i.name || ' ' || COALESCE(SUBSTR(i.sql, INSTR(i.sql, '(')), '')
-FROM sqlite_master AS i WHERE i.type = 'index')";
+SELECT 'index ' || t.name || ' ' || i.name || CASE i."unique" WHEN 1 THEN ' unique' ELSE '' END || ' ('
+  || (SELECT GROUP_CONCAT(x.name || CASE x."desc" WHEN 1 THEN ' desc' ELSE '' END, ', ')
+      FROM pragma_index_xinfo(i.name) AS x WHERE x.key = 1) || ')'
+  || CASE i.partial WHEN 1 THEN ' ' || REPLACE(SUBSTR(m.sql, INSTR(m.sql, 'WHERE')), '"', '') ELSE '' END
+FROM sqlite_master AS t, pragma_index_list(t.name) AS i LEFT JOIN sqlite_master AS m ON m.name = i.name
+WHERE t.type = 'table')";
 
 constexpr char kSqliteForeignKeys[] = R"(
-SELECT 'foreign key ' || t.name || ' ' || f."table" || ' ' || f."from" || ' ' || f.on_delete
+SELECT 'foreign key ' || t.name || ' ' || f."table" || ' ' || f."from" || ' ' || f.on_update || ' ' || f.on_delete
 FROM sqlite_master AS t, pragma_foreign_key_list(t.name) AS f WHERE t.type = 'table')";
+
+constexpr char kSqliteOthers[] = "SELECT type || ' ' || name FROM sqlite_master WHERE type NOT IN ('table', 'index')";
 
 // White space in a definition is the author's.
 std::string Squeeze(const std::string& text) {
@@ -69,11 +81,15 @@ std::vector<std::string> Lines(TestDatabase& database, const std::vector<const c
 }  // namespace
 
 std::vector<std::string> PostgresCatalog(TestDatabase& database) {
-  return Lines(database, {kColumns, kIndexes, kConstraints, kFunctions, kTriggers});
+  return Lines(database, {kColumns, kIndexes, kConstraints, kFunctions, kTriggers, kOthers});
 }
 
 std::vector<std::string> SqliteCatalog(TestDatabase& database) {
-  return Lines(database, {kSqliteColumns, kSqliteIndexes, kSqliteForeignKeys});
+  return Lines(database, {kSqliteColumns, kSqliteIndexes, kSqliteForeignKeys, kSqliteOthers});
+}
+
+std::vector<std::string> Catalog(TestDatabase& database) {
+  return database.Open().dialect.schema_name.empty() ? SqliteCatalog(database) : PostgresCatalog(database);
 }
 
 }  // namespace dbos::sidecar

@@ -31,6 +31,7 @@ class FakeConnection : public Connection {
     if (!alive_) return absl::UnavailableError("gone");
     return Result();
   }
+  absl::StatusOr<Dialect> ServerDialect() override { return SqliteDialect(); }
 
  private:
   std::atomic<int>& open_;

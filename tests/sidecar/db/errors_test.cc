@@ -33,6 +33,16 @@ TEST(PostgresErrorsTest, SessionsThatCannotGoOnAreThrownAway) {
   for (const char* sqlstate : {"40001", "22021", "23505", "57014"}) EXPECT_FALSE(NeedsReconnect(sqlstate)) << sqlstate;
 }
 
+TEST(PostgresErrorsTest, OnlyWhatCannotPassEndsAStart) {
+  const std::string refused = "server at \"a\" failed: FATAL:  password authentication failed for user \"shop\"";
+  EXPECT_TRUE(absl::IsFailedPrecondition(ConnectError(refused)));
+  EXPECT_TRUE(absl::IsFailedPrecondition(ConnectError("server certificate for \"a\" does not match host name \"b\"")));
+  EXPECT_TRUE(absl::IsUnavailable(ConnectError(refused + "\nserver at \"b\" failed: Connection refused")));
+  EXPECT_TRUE(
+      absl::IsUnavailable(ConnectError("FATAL:  la base de donn\xC3\xA9"
+                                       "es n'existe pas")));
+}
+
 TEST(SqliteErrorsTest, EveryKindOfErrorHasItsMeaning) {
   const std::pair<int, StatusCode> expected[] = {{SQLITE_BUSY, StatusCode::kAborted},
                                                  {SQLITE_BUSY_SNAPSHOT, StatusCode::kAborted},

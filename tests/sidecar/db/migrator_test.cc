@@ -8,6 +8,7 @@
 #include "gmock/gmock.h"
 
 #include "tests/sidecar/db/catalog.h"
+#include "tests/sidecar/db/older_database.h"
 
 namespace dbos::sidecar {
 namespace {
@@ -15,63 +16,12 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-// Undoes the shared migrations on a database at 123, so that it stands as an SDK left it at 99.
-constexpr char kBackTo99[] = R"(
-ALTER TABLE {schema}workflow_status DROP COLUMN creator_xid;
-DROP INDEX {schema}idx_workflow_status_deadline;
-ALTER TABLE {schema}notifications DROP COLUMN consumed_by_function_id;
-DROP INDEX {schema}idx_operation_outputs_completed_at_function_name_v2;
-DROP INDEX {schema}idx_workflow_status_partition_dequeue_v3;
-DROP INDEX {schema}idx_workflow_status_in_flight_v2;
-DROP INDEX {schema}idx_operation_outputs_retention;
-CREATE INDEX idx_operation_outputs_completed_at_function_name ON {schema}operation_outputs
-  (completed_at_epoch_ms, function_name);
-CREATE INDEX idx_workflow_status_partition_dequeue_v2 ON {schema}workflow_status
-  (queue_name, status, queue_partition_key, priority, created_at, workflow_uuid)
-  WHERE status IN ('ENQUEUED', 'PENDING') AND queue_partition_key IS NOT NULL;
-CREATE INDEX idx_workflow_status_in_flight ON {schema}workflow_status (queue_name, status, priority, created_at)
-  WHERE status IN ('ENQUEUED', 'PENDING');
-CREATE INDEX idx_notifications ON {schema}notifications (destination_uuid, topic);
-DROP TABLE {schema}workflow_input;
-DROP TABLE {schema}workflow_output;
-DROP INDEX {schema}uq_application_versions_owner_version;
-DROP INDEX {schema}uq_application_versions_unclaimed_version;
-ALTER TABLE {schema}operation_outputs DROP COLUMN retention_timestamp;
-ALTER TABLE {schema}operation_outputs DROP COLUMN application_name;
-ALTER TABLE {schema}application_versions DROP COLUMN application_name;
-ALTER TABLE {schema}workflow_schedules DROP COLUMN application_name;
-ALTER TABLE {schema}queues DROP COLUMN application_name;
-ALTER TABLE {schema}queues DROP COLUMN partition_concurrency;
-ALTER TABLE {schema}queues DROP COLUMN partition_worker_concurrency;
-ALTER TABLE {schema}queues DROP COLUMN partition_rate_limit_max;
-ALTER TABLE {schema}queues DROP COLUMN partition_rate_limit_period_sec;
-ALTER TABLE {schema}workflow_status DROP COLUMN application_name;
-UPDATE {schema}dbos_migrations SET version = 99;
-INSERT INTO {schema}workflow_status (workflow_uuid, status, name) VALUES ('old', 'SUCCESS', 'w');
-INSERT INTO {schema}operation_outputs (workflow_uuid, function_id, function_name) VALUES ('old', 0, 'step');
-)";
-
-// Only PostgreSQL has these.
-constexpr char kPostgresBackTo99[] = R"(
-ALTER TABLE dbos.operation_outputs ADD CONSTRAINT operation_outputs_workflow_uuid_fkey FOREIGN KEY (workflow_uuid)
-  REFERENCES dbos.workflow_status (workflow_uuid) ON UPDATE CASCADE ON DELETE CASCADE;
-DROP FUNCTION dbos.enqueue_workflow;
-CREATE FUNCTION dbos.enqueue_workflow(TEXT, TEXT, JSON[], JSON, TEXT, TEXT, TEXT, TEXT, BIGINT, BIGINT, TEXT, INT4, TEXT,
-  TEXT, TEXT, BIGINT) RETURNS TEXT LANGUAGE sql AS 'SELECT NULL';
-)";
-
 class MigratorTest : public OverDatabases {
  protected:
-  std::vector<std::string> Catalog(TestDatabase& database) {
-    return GetParam() == DatabaseKind::kSqlite ? SqliteCatalog(database) : PostgresCatalog(database);
-  }
   std::vector<std::string> Ledger() {
     return database_->Query("SELECT version FROM " + database_->Table("dbos_migrations"));
   }
-  void BackTo99() {
-    database_->Run(ExpandSql(database_->Open().dialect, kBackTo99));
-    if (GetParam() == DatabaseKind::kPostgres) database_->Run(kPostgresBackTo99);
-  }
+  void BackTo99() { dbos::sidecar::BackTo99(*database_); }
   void SetVersion(int version) {
     database_->Run(absl::StrCat("UPDATE ", database_->Table("dbos_migrations"), " SET version = ", version));
   }
@@ -147,6 +97,29 @@ TEST_P(MigratorTest, ManyMigratorsAtOnceAllSucceed) {
 }
 
 INSTANTIATE_OVER_DATABASES(MigratorTest);
+
+// The Python SDK adds the column of version 110 without its default, and rebuilds the table in version 112.
+TEST(SqliteMigratorTest, APythonDatabaseBetween110And112IsFinished) {
+  const auto database = TestDatabase::CreateMigrated(DatabaseKind::kSqlite);
+  const auto fresh = SqliteCatalog(*database);
+  BackTo99(*database);
+  ASSERT_EQ(*Migrate(database->Open()), 123);
+  database->Run(
+      "UPDATE dbos_migrations SET version = 111; DROP TABLE operation_outputs; CREATE TABLE operation_outputs ("
+      "workflow_uuid TEXT NOT NULL, function_id INTEGER NOT NULL, function_name TEXT NOT NULL DEFAULT '', output TEXT, "
+      "error TEXT, child_workflow_id TEXT, started_at_epoch_ms BIGINT, completed_at_epoch_ms BIGINT, serialization "
+      "TEXT, "
+      "application_name TEXT, retention_timestamp INTEGER, PRIMARY KEY (workflow_uuid, function_id), "
+      "FOREIGN KEY (workflow_uuid) REFERENCES workflow_status (workflow_uuid) ON UPDATE CASCADE ON DELETE CASCADE); "
+      "INSERT INTO operation_outputs (workflow_uuid, function_id, retention_timestamp) VALUES ('old', 0, NULL), "
+      "('old', 1, 7); "
+      "ALTER TABLE workflow_status DROP COLUMN creator_xid; ALTER TABLE notifications DROP COLUMN "
+      "consumed_by_function_id");
+  EXPECT_EQ(*Migrate(database->Open()), 123);
+  EXPECT_EQ(SqliteCatalog(*database), fresh);
+  EXPECT_THAT(database->Query("SELECT function_id, retention_timestamp > 7 FROM operation_outputs"),
+              ElementsAre("0,1", "1,0"));
+}
 
 TEST(PostgresMigratorTest, MissingDatabaseIsCreated) {
   const auto server = TestDatabase::Create(DatabaseKind::kPostgres);

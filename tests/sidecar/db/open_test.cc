@@ -18,6 +18,7 @@ TEST(OpenTest, SqliteUrlsNameFiles) {
   EXPECT_EQ(OpenDatabase("sqlite:///shop.sqlite", "dbos")->sqlite_path, "shop.sqlite");
   EXPECT_EQ(OpenDatabase("sqlite:////var/shop.sqlite", "dbos")->sqlite_path, "/var/shop.sqlite");
   EXPECT_THAT(ErrorOf("sqlite:///"), HasSubstr("sqlite:///relative"));
+  EXPECT_EQ(OpenDatabase("sqlite:///:memory:", "dbos")->sqlite_path, "") << "there is no file";
 }
 
 TEST(OpenTest, ServerUrlsChooseTheirDialect) {

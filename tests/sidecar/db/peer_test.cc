@@ -1,12 +1,9 @@
 // Our system database beside the one that the official SDK makes.
 
-#include <algorithm>
 #include <cstdlib>
-#include <iterator>
 
 #include <libpq-fe.h>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 
@@ -22,20 +19,6 @@ using testing::IsEmpty;
 void LaunchSdk(const TestDatabase& database) {
   const std::string command = absl::StrCat("node '", DBOS_PEER_DIR, "/launch.mjs' '", database.url(), "' >&2");
   ASSERT_EQ(std::system(command.c_str()), 0) << command;  // NOLINT(concurrency-mt-unsafe)
-}
-
-TEST(PeerTest, FreshDatabaseOfOursEqualsTheOfficialSdks) {
-  const auto ours = TestDatabase::CreateMigrated(DatabaseKind::kPostgres);
-  const auto theirs = TestDatabase::Create(DatabaseKind::kPostgres);
-  LaunchSdk(*theirs);
-  std::vector<std::string> official;
-  for (const std::string& line : PostgresCatalog(*theirs)) {
-    // Left over from older versions of the TypeScript SDK; nothing at 5.x uses it.
-    if (!absl::StrContains(line, "event_dispatch_kv")) official.push_back(line);
-  }
-  EXPECT_THAT(PostgresCatalog(*ours), testing::ContainerEq(official));
-  EXPECT_EQ(ours->Query("SELECT version FROM dbos.dbos_migrations"),
-            theirs->Query("SELECT version FROM dbos.dbos_migrations"));
 }
 
 TEST(PeerTest, SdkOnOurDatabaseChangesNoSchema) {

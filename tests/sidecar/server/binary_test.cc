@@ -51,6 +51,7 @@ TEST_F(BinaryTest, WrongUsageEndsWithTwoAndTheFix) {
   ExpectEnd({"serve", "--name", "shop", "--config", "."}, 2, "cannot read the file .");
   ExpectEnd({"serve", "--name", "shop", "--database", "mysql://x"}, 2, "must begin with postgresql://");
   ExpectEnd({"migrate", "--name", "shop", "--app-database", "postgresql://h"}, 2, "Database name must be specified");
+  ExpectEnd({"serve", "--name", "shop", "--database", "sqlite:///"}, 2, "sqlite:////absolute/path.sqlite");
 }
 
 TEST_F(BinaryTest, ConfigCheckShowsWhatIsEffectiveWhereItComesFromAndNoPassword) {
@@ -112,7 +113,7 @@ TEST_F(BinaryTest, ASecondSidecarIsRefusedForSocketAndDatabase) {
   ASSERT_TRUE(sidecar.Prints("sidecar is ready")) << sidecar.Output();
   ExpectEnd({"serve", "--name", "shop"}, 4, "in use by the process");
   ExpectEnd({"serve", "--name", "shop", "--state-dir", "other", "--address", "unix:other.sock"}, 3,
-            "the SQLite database shop.sqlite is in use by the process");
+            "the SQLite database shop.sqlite is in use by the process " + std::to_string(sidecar.pid()));
 }
 
 TEST_F(BinaryTest, AKilledSidecarsPlaceCanBeTaken) {

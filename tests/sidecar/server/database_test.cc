@@ -1,6 +1,7 @@
 #include "sidecar/server/database.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "sidecar/base/status.h"
 #include "tests/sidecar/server/temporary_directory.h"
@@ -17,7 +18,7 @@ TEST(LockDatabaseTest, ASqliteFileHasOneWritingProcess) {
   ASSERT_TRUE(first.ok());
   const auto second = LockDatabase(config);
   EXPECT_EQ(second.status().code(), absl::StatusCode::kAlreadyExists);
-  EXPECT_NE(Message(second.status()).find("in use by the process"), std::string::npos);
+  EXPECT_NE(Message(second.status()).find("in use by the process " + std::to_string(getpid())), std::string::npos);
   first->reset();
   EXPECT_TRUE(LockDatabase(config).ok());
 }

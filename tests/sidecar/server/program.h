@@ -18,6 +18,7 @@ class Program {
   Program(const Program&) = delete;
   Program& operator=(const Program&) = delete;
 
+  pid_t pid() const { return pid_; }
   void Send(int signal) const;
   // Its exit code; 128 + signal if it was killed.
   int Wait();

@@ -8,8 +8,9 @@
 
 namespace dbos::testing {
 
-Link::Link(Descriptor client, std::string upstream, Switchboard& switchboard)
+Link::Link(Descriptor client, std::string upstream, Switchboard& switchboard, CockroachProfile* cockroach)
     : client_(std::move(client)), upstream_(std::move(upstream)), switchboard_(switchboard) {
+  if (cockroach != nullptr) cockroach_.emplace(*cockroach);
 }
 
 short Link::client_events() const {
@@ -94,6 +95,10 @@ absl::Status Link::ApplyToMessage(const WireMessage& message, const ClientAction
   const std::optional<Fault> fault = switchboard_.Decide(action, statements_);
   if (fault == Fault::kDropBefore) return FaultDone("dropped before the commit");
   CountClient(message, action);
+  if (cockroach_) {
+    asked_ += cockroach_->ToServer(message, to_server_);
+    return absl::OkStatus();
+  }
   to_server_.append(message.whole);
   if (fault == Fault::kDropDuring) phase_ = Phase::kDropAfterWrite;
   if (fault == Fault::kSwallowAnswer || fault == Fault::kStallAnswer) {
@@ -137,7 +142,12 @@ absl::Status Link::ForwardToClient() {
 
 absl::Status Link::OnServerMessage(const WireMessage& message) {
   const bool held = answer_is_held();
-  (held ? held_ : to_client_).append(message.whole);
+  std::string& out = held ? held_ : to_client_;
+  if (cockroach_) {
+    cockroach_->ToClient(message, out);
+  } else {
+    out.append(message.whole);
+  }
   server_spoke_ = true;
   TrackAnswer(message);
   if (!held || message.type != 'Z') return absl::OkStatus();

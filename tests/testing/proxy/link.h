@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 
+#include "tests/testing/proxy/cockroach.h"
 #include "tests/testing/proxy/sockets.h"
 #include "tests/testing/proxy/statements.h"
 #include "tests/testing/proxy/switchboard.h"
@@ -22,7 +23,8 @@ class Link {
  public:
   static constexpr size_t kMaxBuffered = size_t{8} << 20;
 
-  Link(Descriptor client, std::string upstream, Switchboard& switchboard);
+  // `cockroach` may be null.
+  Link(Descriptor client, std::string upstream, Switchboard& switchboard, CockroachProfile* cockroach);
 
   int client_fd() const { return client_.get(); }
   int server_fd() const { return server_.get(); }
@@ -53,6 +55,7 @@ class Link {
   const std::string upstream_;
   Switchboard& switchboard_;
   StatementTracker statements_;
+  std::optional<CockroachLink> cockroach_;
   Phase phase_ = Phase::kStartup;
   bool authenticated_ = false;  // the first ReadyForQuery has been seen
   bool server_spoke_ = false;

@@ -31,7 +31,9 @@ absl::StatusOr<std::unique_ptr<PgProxy>> PgProxy::Start(const ProxyOptions& opti
 }
 
 PgProxy::PgProxy(const ProxyOptions& options, Descriptor listener, Descriptor wake)
-    : options_(options), listener_(std::move(listener)), wake_(std::move(wake)), thread_([this] { Run(); }) {
+    : options_(options), listener_(std::move(listener)), wake_(std::move(wake)) {
+  if (options.cockroach) cockroach_.emplace(*options.cockroach);
+  thread_ = std::thread([this] { Run(); });
 }
 
 PgProxy::~PgProxy() {
@@ -74,7 +76,7 @@ void PgProxy::AcceptAll() {
     const bool accepting = accepting_;
     switchboard_.Add({.connections = accepting ? 1 : 0, .refused = accepting ? 0 : 1});
     if (!accepting) continue;
-    links_.emplace_back(*std::move(client), options_.upstream, switchboard_);
+    links_.emplace_back(*std::move(client), options_.upstream, switchboard_, cockroach_ ? &*cockroach_ : nullptr);
   }
 }
 

@@ -12,12 +12,14 @@
 #include <atomic>
 #include <list>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 
+#include "tests/testing/proxy/cockroach.h"
 #include "tests/testing/proxy/link.h"
 #include "tests/testing/proxy/sockets.h"
 #include "tests/testing/proxy/switchboard.h"
@@ -29,6 +31,8 @@ struct ProxyOptions {
   std::string upstream;
   // Where to listen: a path like the above (its directory exists), or "127.0.0.1:0" for any free port.
   std::string listen;
+  // To be taken for CockroachDB. No faults can be ordered then but drops.
+  std::optional<CockroachOptions> cockroach = {};
 };
 
 enum class Accepting { kYes, kNo };
@@ -53,6 +57,9 @@ class PgProxy {
   // kNo: new connections are closed as soon as they are accepted.
   void SetAccepting(Accepting accepting) { accepting_ = accepting == Accepting::kYes; }
 
+  // Null unless it is taken for CockroachDB.
+  const CockroachProfile* cockroach() const { return cockroach_ ? &*cockroach_ : nullptr; }
+
   Counts counts() const { return switchboard_.counts(); }
   void ResetCounts() { switchboard_.ResetCounts(); }
 
@@ -67,6 +74,7 @@ class PgProxy {
   const Descriptor listener_;
   const Descriptor wake_;
   Switchboard switchboard_;
+  std::optional<CockroachProfile> cockroach_;
   std::atomic<bool> stopping_{false};
   std::atomic<bool> accepting_{true};
   std::atomic<bool> drop_all_{false};

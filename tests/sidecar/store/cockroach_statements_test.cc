@@ -1,0 +1,77 @@
+// Collects every statement that CockroachDB would be sent, as they go over the wire to a server that passes for it,
+// into the file that deploy/ci/cockroach_parser.sh gives to CockroachDB's own parser.
+#include <algorithm>
+#include <fstream>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+
+#include "migrations/embedded_migrations.h"
+#include "sidecar/db/grants.h"
+#include "sidecar/db/migrator.h"
+#include "sidecar/store/all_queries.h"
+#include "tests/sidecar/store/store_fixture.h"
+#include "tests/testing/proxy/cockroach_sql.h"
+#include "tests/testing/proxy/played_cockroach.h"
+
+namespace dbos::sidecar {
+namespace {
+
+using dbos::testing::PlayedCockroach;
+
+// Over one row and over several: they are different texts.
+void RunEveryQuery(Connection& connection) {
+  for (const Query* query : AllQueries()) {
+    for (const int rows : {1, 2}) {
+      Statement statement(*query, AnyValues(query->args));
+      const std::vector<Value> row = AnyValues(query->rows);
+      for (int n = 0; n < rows && !row.empty(); ++n) statement.AddRow(row);
+      const auto result = connection.RunBatch(std::vector<Statement>{statement, statement});
+      EXPECT_TRUE(result.ok() || IsRefusedData(result.status())) << query->name << ": " << result.status();
+    }
+  }
+}
+
+// The steps from version 99 on, which a fresh database does not need.
+std::vector<std::string> SharedMigrations() {
+  std::vector<std::string> texts;
+  const auto steps = PlanMigrations(CockroachDialect("dbos"), 99);
+  if (!steps.ok()) ADD_FAILURE() << steps.status();
+  for (const MigrationStep& step : *steps)
+    texts.push_back(absl::StrCat(step.online, "BEGIN;\n", step.transaction, "COMMIT"));
+  return texts;
+}
+
+TEST(CockroachStatementsTest, AllAreCollectedAndNoneUsesWhatItLacks) {
+  const PlayedCockroach server;
+  const auto postgres = TestDatabase::Create(DatabaseKind::kPostgres);
+  const std::string name = postgres->Query("SELECT current_database()")[0] + "_new";
+  const Database database = *OpenDatabase(server.Url(name), "dbos");
+  ASSERT_EQ(*Migrate(database), 123);
+  ASSERT_EQ(*Migrate(database), 123);
+  for (const auto role : {ConnectionRole::kWriter, ConnectionRole::kReader}) RunEveryQuery(*database.connect(role));
+  const std::vector<std::string> sent = server.profile().statements();
+  EXPECT_EQ(server.profile().refusals(), 0);
+  postgres->Run("DROP DATABASE " + name + " WITH (FORCE)");
+
+  std::set<std::string> all(sent.begin(), sent.end());
+  for (const std::string& text : SharedMigrations()) all.insert(text);
+  for (const std::string& text : GrantStatements(CockroachDialect("dbos"), "app")) all.insert(text);
+  for (const std::string& text : all) EXPECT_FALSE(dbos::testing::LackOf(text).has_value()) << text;
+  // Begin, commit, settings, the lock, the ledger, the database itself and the schema are among them.
+  for (const char* part : {"BEGIN", "COMMIT", "SET lock_timeout", "SET statement_timeout", "autocommit_before_ddl",
+                           "migration_lock AS l", "CREATE DATABASE", "CREATE SCHEMA", "gin (attributes)", "SKIP LOCKED",
+                           "unnest(CAST($1 AS text[]))", "enqueue_workflow("}) {
+    EXPECT_TRUE(std::any_of(all.begin(), all.end(), [&](auto& text) { return text.find(part) != text.npos; })) << part;
+  }
+  EXPECT_GT(all.size(), AllQueries().size() * 3 / 2);
+  std::ofstream file(DBOS_COCKROACH_STATEMENTS, std::ios::binary);
+  for (const std::string& text : all) file << text << '\0';
+  file.close();
+  EXPECT_TRUE(file.good()) << DBOS_COCKROACH_STATEMENTS;
+}
+
+}  // namespace
+}  // namespace dbos::sidecar
