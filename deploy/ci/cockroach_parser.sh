@@ -1,10 +1,10 @@
 # Every statement that CockroachDB would be sent (a test has collected them), given to CockroachDB's own parser. Sourced
-# by unit.sh, after its tests. Without Go 1.23 it says that it was skipped, and counts nothing.
+# by unit.sh, after its tests. Without Go 1.24 it says that it was skipped, and counts nothing.
 
 go_is_new_enough() {
   local version
   version=$(GOTOOLCHAIN=local "$1" env GOVERSION 2>/dev/null) || return 1
-  [[ $version =~ ^go1\.([0-9]+) && ${BASH_REMATCH[1]} -ge 23 ]]
+  [[ $version =~ ^go1\.([0-9]+) && ${BASH_REMATCH[1]} -ge 24 ]]
 }
 
 find_go() {
@@ -23,7 +23,7 @@ build_cockroach_parser() {
 parse_cockroach_statements() {
   local go
   if ! go=$(find_go); then
-    echo "-- CockroachDB's parser: SKIPPED, there is no Go 1.23 or newer here"
+    echo "-- CockroachDB's parser: SKIPPED, there is no Go 1.24 or newer here"
     return 0
   fi
   step "CockroachDB's parser: built" build_cockroach_parser "$go"

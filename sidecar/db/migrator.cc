@@ -49,7 +49,7 @@ class Migrator {
     ASSIGN_OR_RETURN(const int version, ReadSchemaVersion(dialect_, connection_));
     if (version >= kSchemaVersion) return version;
     RETURN_IF_ERROR(lock_.Take());
-    const absl::StatusOr<int> reached = MigrateUnderLock();
+    absl::StatusOr<int> reached = MigrateUnderLock();
     // After a failure nothing is left of a lock that is a transaction; what has an expiry need not be waited for.
     const bool give_back = reached.ok() || dialect_.migration_lock == Dialect::MigrationLock::kRow;
     const absl::Status released = give_back ? lock_.Release() : absl::OkStatus();

@@ -15,21 +15,24 @@ constexpr Query kDatabaseExists = {
     .sql = "SELECT 1 FROM pg_database WHERE datname = $1",
 };
 
+// Asked through a connection to it: CockroachDB opens connections to databases that do not exist.
+constexpr char kIsThere[] = "SELECT 1 FROM pg_database WHERE datname = current_database()";
+
 }  // namespace
 
 absl::Status CreatePostgresDatabase(const PostgresParameters& parameters, const Dialect& dialect,
                                     const PasswordSource& password) {
   const std::string name = parameters.Get("dbname");
   if (name.empty() || name == "postgres") return absl::OkStatus();
-  const absl::Status opened =
-      OpenPostgresConnection(parameters, dialect, ConnectionRole::kMigration, password)->RunScript("SELECT 1").status();
-  if (opened.ok()) return opened;
+  const absl::StatusOr<Result> opened =
+      OpenPostgresConnection(parameters, dialect, ConnectionRole::kMigration, password)->RunScript(kIsThere);
+  if (opened.ok() && opened->size() > 0) return absl::OkStatus();
   PostgresParameters server = parameters;
   server.Set("dbname", "postgres");
   const auto connection = OpenPostgresConnection(server, dialect, ConnectionRole::kMigration, password);
   Statement exists(kDatabaseExists, {std::string_view(name)});
   const absl::StatusOr<Result> found = connection->Execute(exists);
-  if (!found.ok()) return opened;  // it is about the database that was asked for
+  if (!found.ok()) return opened.ok() ? found.status() : opened.status();  // about the database that was asked for
   if (found->size() > 0) return absl::OkStatus();
   const absl::Status created =
       connection->RunScript(absl::StrCat("CREATE DATABASE \"", absl::StrReplaceAll(name, {{"\"", "\"\""}}), "\""))

@@ -49,8 +49,10 @@ TEST(CockroachStatementsTest, AllAreCollectedAndNoneUsesWhatItLacks) {
   const auto postgres = TestDatabase::Create(DatabaseKind::kPostgres);
   const std::string name = postgres->Query("SELECT current_database()")[0] + "_new";
   const Database database = *OpenDatabase(server.Url(name), "dbos");
-  ASSERT_EQ(*Migrate(database), 123);
-  ASSERT_EQ(*Migrate(database), 123);
+  for (int time = 0; time < 2; ++time) {
+    const auto version = Migrate(database);
+    ASSERT_TRUE(version.ok()) << version.status();
+  }
   for (const auto role : {ConnectionRole::kWriter, ConnectionRole::kReader}) RunEveryQuery(*database.connect(role));
   const std::vector<std::string> sent = server.profile().statements();
   EXPECT_EQ(server.profile().refusals(), 0);

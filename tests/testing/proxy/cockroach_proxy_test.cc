@@ -35,7 +35,7 @@ class CockroachProxyTest : public ::testing::Test {
   // skipped.
   std::vector<std::string> Pipeline(const std::vector<std::string>& statements) {
     for (const std::string& sql : statements) {
-      Result(PQprepare(connection_.get(), sql.c_str(), sql.c_str(), 0, nullptr), &PQclear);
+      const Result prepared(PQprepare(connection_.get(), sql.c_str(), sql.c_str(), 0, nullptr), &PQclear);
     }
     PQenterPipelineMode(connection_.get());
     for (const std::string& sql : statements) {
@@ -57,7 +57,7 @@ class CockroachProxyTest : public ::testing::Test {
     Exec("COPY t TO STDOUT");
     int rows = 0;
     for (char* row = nullptr; PQgetCopyData(connection_.get(), &row, 0) > 0; PQfreemem(row)) ++rows;
-    Result(PQgetResult(connection_.get()), &PQclear);
+    const Result end(PQgetResult(connection_.get()), &PQclear);
     PQgetResult(connection_.get());
     return rows;
   }
