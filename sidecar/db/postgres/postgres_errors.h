@@ -16,8 +16,8 @@ bool NeedsReconnect(std::string_view sqlstate);
 
 absl::Status PostgresError(const std::string& sqlstate, const std::string& message);
 
-// No connection came about. `message`: libpq's, which has no SQLSTATE. FailedPrecondition, with the parameter to change,
-// when it is known that trying again cannot help; Unavailable otherwise.
+// No connection came about. `message`: libpq's, which has no SQLSTATE. FailedPrecondition, with the parameter to
+// change, when it is known that trying again cannot help; Unavailable otherwise.
 absl::Status ConnectError(const std::string& message);
 
 }  // namespace dbos::sidecar
