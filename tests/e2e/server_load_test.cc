@@ -46,8 +46,8 @@ TEST_F(ServerLoadTest, AnIdleSidecarRunsAtMostTwoStatementsASecond) {
 }
 
 TEST_F(ServerLoadTest, ItsConnectionsAreFewAndHaveAName) {
-  constexpr std::size_t kMost = 4;  // a writer, two readers, and one that asks what is due
-  world_.StartSidecar();
+  constexpr std::size_t kMost = 4 + 2;  // a writer, two readers, one that asks what is due, and the pool
+  world_.StartSidecar("", {"--pool-size", "2"});
   world_.StartApp();
   RunToTheEnd(world_);
   const auto idle = Connections();
