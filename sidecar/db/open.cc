@@ -16,11 +16,25 @@
 namespace dbos::sidecar {
 namespace {
 
-absl::StatusOr<Database> OpenSqlite(const std::string& path) {
+absl::StatusOr<DatabaseUrl> ParseSqliteUrl(const std::string& url) {
+  DatabaseUrl parsed{DatabaseType::kSqlite, ""};
+  if (url == "sqlite://" || url == "sqlite:///:memory:") return parsed;
+  constexpr std::string_view kPath = "sqlite:///";
+  if (url.starts_with(kPath)) parsed.name = url.substr(kPath.size());
+  if (parsed.name.empty() || parsed.name[0] == ':' || absl::StrContains(parsed.name, "?")) {
+    return absl::InvalidArgumentError(
+        "a SQLite URL names a file: sqlite:///relative/path.sqlite or sqlite:////absolute/path.sqlite; "
+        "sqlite:///:memory: is for tests");
+  }
+  return parsed;
+}
+
+Database OpenSqlite(const std::string& name) {
+  const std::string path = name.empty() ? kSqliteMemory : name;
   Database database;
   database.dialect = SqliteDialect();
-  database.in_memory = path == kSqliteMemory;
-  if (!database.in_memory) database.sqlite_path = path;
+  database.sqlite_path = name;
+  database.in_memory = name.empty();
   database.connect = [path](ConnectionRole role) { return OpenSqliteConnection(path, role); };
   database.create_if_missing = [] { return absl::OkStatus(); };
   return database;
@@ -44,10 +58,7 @@ absl::StatusOr<Database> OpenPostgres(const std::string& url, const Dialect& dia
 }  // namespace
 
 absl::StatusOr<DatabaseUrl> ParseDatabaseUrl(const std::string& url, const ConnectionOptions& options) {
-  if (absl::StartsWith(url, "sqlite:")) {
-    ASSIGN_OR_RETURN(const std::string path, ParseSqliteUrl(url));
-    return DatabaseUrl{DatabaseType::kSqlite, path};
-  }
+  if (absl::StartsWith(url, "sqlite:")) return ParseSqliteUrl(url);
   const std::string scheme = url.substr(0, std::min(url.find("://"), url.find('+')));
   if (!absl::StrContains(url, "://") || (scheme != "postgresql" && scheme != "postgres" && scheme != "cockroachdb")) {
     return absl::InvalidArgumentError(

@@ -24,7 +24,7 @@ enum class DatabaseType { kPostgres, kSqlite };
 
 struct DatabaseUrl {
   DatabaseType type = DatabaseType::kPostgres;
-  std::string name;  // PostgreSQL's database; SQLite's path, or ":memory:"
+  std::string name;  // PostgreSQL's database; SQLite's path, empty for one in memory
 };
 // InvalidArgument names the fix and never holds a password.
 absl::StatusOr<DatabaseUrl> ParseDatabaseUrl(const std::string& url, const ConnectionOptions& options = {});

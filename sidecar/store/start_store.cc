@@ -8,6 +8,8 @@ namespace {
 // A conflict leaves the stored row as it is; the update of nothing is there to get it returned. A child is only
 // inserted while the parent's execution owns its workflow and has no other step recorded at this place, and it inherits
 // the parent's deadline unless it has a timeout of its own. Nothing is looked up for a start without a parent.
+// "OFFSET 0": otherwise PostgreSQL 18 answers EXISTS from a hash of the whole table, which it reads for each batch;
+// what the writer's settings forbid has no price there any more.
 constexpr Query kInsertWorkflow = {
     .name = "insert_workflow",
     .args = "executor_id text, application_name text",
@@ -29,7 +31,7 @@ SELECT i.workflow_id, CASE WHEN i.run_now THEN 'PENDING' ELSE 'ENQUEUED' END, i.
 FROM {rows}
 WHERE i.parent_id IS NULL OR (
   EXISTS (SELECT 1 FROM {schema}workflow_status AS s
-    WHERE s.workflow_uuid = i.parent_id AND {pending} AND s.owner_xid = i.parent_token)
+    WHERE s.workflow_uuid = i.parent_id AND {pending} AND s.owner_xid = i.parent_token LIMIT 1 OFFSET 0)
   AND NOT EXISTS (SELECT 1 FROM {schema}operation_outputs AS o
     WHERE o.workflow_uuid = i.parent_id AND o.function_id = i.parent_step_id
       AND (o.function_name <> i.new_name OR o.child_workflow_id IS NULL OR o.child_workflow_id <> i.workflow_id)))
@@ -72,7 +74,7 @@ INSERT INTO {schema}workflow_input (workflow_uuid, inputs, retention_timestamp)
 SELECT i.workflow_id, i.input, {now_ms}
 FROM {rows}
 WHERE i.workflow_id = i.creator_token OR EXISTS (SELECT 1 FROM {schema}workflow_status AS s
-  WHERE s.workflow_uuid = i.workflow_id AND s.creator_xid = i.creator_token)
+  WHERE s.workflow_uuid = i.workflow_id AND s.creator_xid = i.creator_token LIMIT 1 OFFSET 0)
 ON CONFLICT (workflow_uuid) DO NOTHING)",
 };
 

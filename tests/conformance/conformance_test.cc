@@ -203,7 +203,9 @@ TEST_P(ConformanceTest, CreditIsNeverExceeded) {
   }
 }
 
-TEST_P(ConformanceTest, ARestartedSidecarGoesOnWithWhatWasRecorded) {
+class RestartTest : public ConformanceTest {};
+
+TEST_P(RestartTest, ARestartedSidecarGoesOnWithWhatWasRecorded) {
   auto door = Open();
   ASSERT_TRUE(door->Attach({}).ok());
   const v1::Execution execution = Begin(*door, "order-1");
@@ -235,6 +237,7 @@ TEST_P(ConformanceTest, AnAwaitEndsAtItsTimeout) {
 }
 
 INSTANTIATE_OVER_DATABASES_AND_DOORS(ConformanceTest);
+INSTANTIATE_TEST_SUITE_P(All, RestartTest, ::testing::ValuesIn(LastingDatabasesAndDoors()), NameOfRow);
 
 }  // namespace
 }  // namespace dbos::sidecar

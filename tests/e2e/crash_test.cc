@@ -213,6 +213,8 @@ TEST_P(CrashTest, AStartWithAGeneratedIdIsOneWorkflowThoughTheSidecarDiesBeforeI
       << world.Logs();
 }
 
+INSTANTIATE_TEST_SUITE_P(Newest, CrashTest, ::testing::Values(DatabaseKind::kPostgres18),
+                         [](const auto& test) { return ToString(test.param); });
 INSTANTIATE_TEST_SUITE_P(Databases, CrashTest, ValuesIn(TestDatabaseKinds()),
                          [](const auto& test) { return ToString(test.param); });
 

@@ -128,6 +128,19 @@ TEST_F(TlsTest, ClientsShowTheirCertificatesAndPasswords) {
                 "check user and password in the database URL");
 }
 
+TEST_F(TlsTest, AnIpv6AddressIsAHost) {
+  const std::string url = Url("secret", "[::1]", "sslmode=require");
+  if (std::ifstream("/proc/net/if_inet6").peek() == std::ifstream::traits_type::eof()) {
+    // This machine has no IPv6: the address gets as far as it can.
+    world_->StartSidecar("", {"--database", url, "--database-wait", "0"});
+    EXPECT_TRUE(world_->SidecarsWrote("connection to server at \"::1\"")) << world_->Logs();
+    return;
+  }
+  ExpectReady(url);
+  ExpectRefused(Url("secret", "[::1]", "sslmode=verify-full&sslrootcert=" + File("ca.crt")),
+                "does not match host name \"::1\"", "connect to a name that is in the server's certificate");
+}
+
 TEST_F(TlsTest, AWorkflowRunsAndEveryConnectionIsEncrypted) {
   world_->StartSidecar("",
                        {"--database", Url("secret", "localhost", "sslmode=verify-full&sslrootcert=" + File("ca.crt"))});

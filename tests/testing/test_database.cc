@@ -31,8 +31,9 @@ class SqliteTestDatabase : public TestDatabase {
   const std::filesystem::path directory_;
 };
 
-std::string ServerUrl() {
-  const char* url = std::getenv("DBOS_TEST_POSTGRES_URL");  // NOLINT(concurrency-mt-unsafe)
+std::string ServerUrl(DatabaseKind kind) {
+  const char* variable = kind == DatabaseKind::kPostgres18 ? "DBOS_TEST_POSTGRES18_URL" : "DBOS_TEST_POSTGRES_URL";
+  const char* url = std::getenv(variable);  // NOLINT(concurrency-mt-unsafe)
   return url == nullptr ? "" : url;
 }
 
@@ -47,8 +48,8 @@ std::string WithDatabase(const std::string& url, const std::string& name) {
 
 class PostgresTestDatabase : public TestDatabase {
  public:
-  explicit PostgresTestDatabase(std::string name)
-      : TestDatabase(WithDatabase(ServerUrl(), name)), name_(std::move(name)) {
+  PostgresTestDatabase(std::string server_url, std::string name)
+      : TestDatabase(WithDatabase(server_url, name)), server_url_(std::move(server_url)), name_(std::move(name)) {
     OnServer(absl::StrCat("CREATE DATABASE ", name_));
   }
   ~PostgresTestDatabase() override { OnServer(absl::StrCat("DROP DATABASE IF EXISTS ", name_, " WITH (FORCE)")); }
@@ -56,13 +57,14 @@ class PostgresTestDatabase : public TestDatabase {
   PostgresTestDatabase& operator=(const PostgresTestDatabase&) = delete;
 
  private:
-  static void OnServer(const std::string& sql) {
-    const auto server = OpenDatabase(ServerUrl(), "dbos");
-    DBOS_CHECK(server.ok());  // DBOS_TEST_POSTGRES_URL names no server
+  void OnServer(const std::string& sql) const {
+    const auto server = OpenDatabase(server_url_, "dbos");
+    DBOS_CHECK(server.ok());  // the variable names no server
     const auto done = server->connect(ConnectionRole::kMigration)->RunScript(sql);
     if (!done.ok()) ADD_FAILURE() << done.status();
   }
 
+  const std::string server_url_;
   const std::string name_;
 };
 
@@ -78,7 +80,7 @@ std::unique_ptr<TestDatabase> TestDatabase::Create(DatabaseKind kind) {
   if (kind == DatabaseKind::kSqlite) {
     return std::make_unique<SqliteTestDatabase>(std::filesystem::temp_directory_path() / FreshName());
   }
-  return std::make_unique<PostgresTestDatabase>(FreshName());
+  return std::make_unique<PostgresTestDatabase>(ServerUrl(kind), FreshName());
 }
 
 std::unique_ptr<TestDatabase> TestDatabase::CreateMigrated(DatabaseKind kind) {
@@ -127,6 +129,7 @@ std::string TestDatabase::Table(const std::string& name) const {
 }
 
 std::string DatabaseKindName(const ::testing::TestParamInfo<DatabaseKind>& info) {
+  if (info.param == DatabaseKind::kPostgres18) return "Postgres18";
   return info.param == DatabaseKind::kSqlite ? "Sqlite" : "Postgres";
 }
 

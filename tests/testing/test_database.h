@@ -1,7 +1,7 @@
 // TestDatabase: a fresh database for one test, on each kind of database that we support.
 //
-// SQLite uses a new directory. PostgreSQL uses a new database on the server of DBOS_TEST_POSTGRES_URL, the URL of a
-// superuser; without it the PostgreSQL tests fail, they are never skipped.
+// SQLite uses a new directory. PostgreSQL uses a new database on the server of DBOS_TEST_POSTGRES_URL (Debian's 15) or
+// DBOS_TEST_POSTGRES18_URL, the URLs of superusers; without them the PostgreSQL tests fail, they are never skipped.
 // Lifetime: the destructor removes the database, whoever is still connected.
 #pragma once
 
@@ -14,7 +14,7 @@
 
 namespace dbos::sidecar {
 
-enum class DatabaseKind { kSqlite, kPostgres };
+enum class DatabaseKind { kSqlite, kPostgres, kPostgres18 };
 
 class TestDatabase {
  public:

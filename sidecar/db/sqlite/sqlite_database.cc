@@ -8,14 +8,10 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
 namespace dbos::sidecar {
 namespace {
-
-constexpr char kScheme[] = "sqlite:///";
-constexpr char kInMemory[] = "sqlite://";
 
 struct FileSystem {
   std::uint32_t magic;
@@ -46,18 +42,6 @@ const char* NetworkFileSystem(std::uint32_t magic) {
     if (known.magic == magic) return known.name;
   }
   return nullptr;
-}
-
-absl::StatusOr<std::string> ParseSqliteUrl(const std::string& url) {
-  if (url == kInMemory) return std::string(kSqliteMemory);
-  std::string path = absl::StartsWith(url, kScheme) ? url.substr(sizeof(kScheme) - 1) : "";
-  if (path == kSqliteMemory) return path;
-  if (path.empty() || path[0] == ':' || absl::StrContains(path, "?")) {
-    return absl::InvalidArgumentError(
-        "a SQLite URL names a file, sqlite:///relative/path.sqlite or sqlite:////absolute/path.sqlite, or, for tests, "
-        "memory: sqlite:///:memory:");
-  }
-  return path;
 }
 
 absl::Status CheckSqliteFile(const std::string& path) {

@@ -97,6 +97,7 @@ TEST_P(MigratorTest, ManyMigratorsAtOnceAllSucceed) {
 }
 
 INSTANTIATE_OVER_DATABASES(MigratorTest);
+INSTANTIATE_TEST_SUITE_P(Newest, MigratorTest, testing::Values(DatabaseKind::kPostgres18), DatabaseKindName);
 
 // The Python SDK adds the column of version 110 without its default, and rebuilds the table in version 112.
 TEST(SqliteMigratorTest, APythonDatabaseBetween110And112IsFinished) {

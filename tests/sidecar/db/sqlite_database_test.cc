@@ -18,17 +18,6 @@ TEST(SqliteDatabaseTest, NetworkFileSystemsAreKnownByTheirNumbers) {
   for (const std::uint32_t either : {0x01021997U, 0x65735546U}) EXPECT_EQ(NetworkFileSystem(either), nullptr);
 }
 
-TEST(SqliteDatabaseTest, UrlsNameFilesOrMemory) {
-  EXPECT_EQ(*ParseSqliteUrl("sqlite:///shop.sqlite"), "shop.sqlite");
-  EXPECT_EQ(*ParseSqliteUrl("sqlite:////var/shop.sqlite"), "/var/shop.sqlite");
-  EXPECT_EQ(*ParseSqliteUrl("sqlite:///:memory:"), kSqliteMemory);
-  EXPECT_EQ(*ParseSqliteUrl("sqlite://"), kSqliteMemory);
-  for (const char* url :
-       {"sqlite:", "sqlite:/a", "sqlite:///", "sqlite:///:memory", "sqlite:///a?mode=ro", "sqlite://a"}) {
-    EXPECT_TRUE(absl::IsInvalidArgument(ParseSqliteUrl(url).status())) << url;
-  }
-}
-
 TEST(SqliteDatabaseTest, AllConnectionsShareTheDatabaseInMemory) {
   const auto database = OpenDatabase("sqlite:///:memory:", "dbos");
   ASSERT_TRUE(database.ok());

@@ -233,7 +233,8 @@ TEST_P(TwoBatchesTest, ALostCommitOfTheSecondIsFoundOut) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(OnlyPostgres, TwoBatchesTest, ::testing::Values(DatabaseKind::kPostgres), DatabaseKindName);
+INSTANTIATE_TEST_SUITE_P(OnlyPostgres, TwoBatchesTest,
+                         ::testing::Values(DatabaseKind::kPostgres, DatabaseKind::kPostgres18), DatabaseKindName);
 
 // Commits the batch while another session is about to take the workflows over: it has to wait for that session.
 void CommitWhileReplaced(TestDatabase& database, const std::function<void()>& commit) {
@@ -344,7 +345,8 @@ TEST_P(PostgresTest, PlansOfTheWriterArePinned) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(OnlyPostgres, PostgresTest, ::testing::Values(DatabaseKind::kPostgres), DatabaseKindName);
+INSTANTIATE_TEST_SUITE_P(OnlyPostgres, PostgresTest,
+                         ::testing::Values(DatabaseKind::kPostgres, DatabaseKind::kPostgres18), DatabaseKindName);
 
 }  // namespace
 }  // namespace dbos::sidecar
