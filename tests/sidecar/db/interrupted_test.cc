@@ -82,6 +82,9 @@ TEST_F(InterruptedTest, AMigratorBesideOneWithoutALockNeverGoesBack) {
   }
   database_->Run("UPDATE dbos.dbos_migrations SET version = 99");
   database_->Run(R"(
+CREATE TABLE public.functions (x INT);
+CREATE FUNCTION public.note() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO public.functions VALUES (1); END';
+CREATE EVENT TRIGGER note ON ddl_command_end WHEN tag IN ('CREATE FUNCTION') EXECUTE FUNCTION public.note();
 CREATE TABLE public.seen (version INT);
 CREATE FUNCTION public.overtake() RETURNS trigger LANGUAGE plpgsql AS
   'BEGIN INSERT INTO public.seen VALUES (NEW.version); IF NEW.version = 103 THEN NEW.version = 106; END IF;
@@ -92,6 +95,8 @@ CREATE TRIGGER overtake BEFORE UPDATE ON dbos.dbos_migrations FOR EACH ROW EXECU
   EXPECT_EQ(PostgresCatalog(*database_), fresh_);
   EXPECT_THAT(database_->Query("SELECT version FROM public.seen ORDER BY version LIMIT 6"),
               ElementsAre("100", "101", "102", "103", "107", "108"));
+  // overtake() and version 113, not 105: its function is older than what may be there.
+  EXPECT_THAT(database_->Query("SELECT COUNT(*) FROM public.functions"), ElementsAre("2"));
 }
 
 }  // namespace
