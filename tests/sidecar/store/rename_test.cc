@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "sidecar/store/rename_store.h"
 #include "tests/sidecar/store/store_fixture.h"
 
@@ -51,6 +53,14 @@ class RenameTest : public StoreTest {
     return {rows->workflows, rows->steps, rows->queues, rows->schedules, rows->versions};
   }
 
+  // No transaction changed the steps of more workflows.
+  void ExpectTransactionsOf(int batch, const std::string& name) {
+    const auto sizes =
+        database_->Query("SELECT COUNT(DISTINCT workflow_uuid) FROM dbos.operation_outputs WHERE application_name = '" +
+                         name + "' GROUP BY CAST(xmin AS TEXT) ORDER BY 1 DESC");
+    EXPECT_EQ(sizes[0], std::to_string(std::min(batch, 8)));
+  }
+
   static constexpr int kEnded = 7;
 };
 
@@ -61,6 +71,7 @@ TEST_P(RenameTest, OnlyTheRowsOfTheOldNameAreRenamed) {
     EXPECT_THAT(Rename({from, to, false, batch}), ElementsAre(8, 16, 1, 1, 1)) << batch;
     EXPECT_EQ(Owned(to), "8,16,1,1,1");
     EXPECT_EQ(Owned(from), "0,0,0,0,0");
+    if (GetParam() == DatabaseKind::kPostgres) ExpectTransactionsOf(batch, to);
   }
   EXPECT_EQ(Owned("other"), "8,16,1,1,1");
   EXPECT_EQ(Owned(""), "8,16,1,1,1");
