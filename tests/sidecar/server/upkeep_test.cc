@@ -33,7 +33,8 @@ class UpkeepTest : public OverDatabases {
     return program.Output();
   }
   std::string Count(const std::string& table) {
-    return database_->Query("SELECT COUNT(*) FROM " + database_->Table(table))[0];
+    const auto counts = database_->Query("SELECT COUNT(*) FROM " + database_->Table(table));
+    return counts.empty() ? "no such table" : counts[0];
   }
 
   const TemporaryDirectory directory_;
