@@ -35,6 +35,9 @@ int ResetCommand(const Config& config, Consent consent);
 // To `config.name`.
 int RenameCommand(const Config& config, Renaming renaming, Consent consent);
 
+// Prints every key with its effective value, without secrets, and where it comes from.
+int ConfigCheckCommand(const Config& config, const Origins& origins);
+
 enum class OutputFormat { kTable, kJson };
 
 struct WorkflowQuery {

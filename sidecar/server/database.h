@@ -9,15 +9,19 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
+#include "sidecar/db/database_url.h"
 #include "sidecar/server/config.h"
 #include "sidecar/server/file_lock.h"
 #include "sidecar/server/signals.h"
-#include "sidecar/store/storage.h"
+#include "sidecar/store/open_storage.h"
 
 namespace dbos::sidecar {
 
-// Kind and place of a database, without user, password or options.
-std::string DescribeDatabase(const std::string& url);
+// What the configuration says about connections, to whichever database.
+ConnectionOptions ConnectionOptionsOf(const Config& config);
+
+// The system database, past a pooler if the configuration tells the way. Opens nothing.
+absl::StatusOr<Database> OpenSystemDatabase(const Config& config, absl::Duration connect_timeout = kConnectTimeout);
 
 // A SQLite file has one writing process: "<file>.lock". Null for databases that serve many.
 absl::StatusOr<std::unique_ptr<FileLock>> LockDatabase(const Config& config);
@@ -31,6 +35,6 @@ absl::StatusOr<int> AwaitDatabase(const Config& config, Signals& signals);
 // NotFound, with the fix, unless the database exists and has our tables. Creates and changes nothing.
 absl::Status RequireDatabase(const Config& config);
 
-absl::StatusOr<StorageFactory> OpenSystemStorage(const Config& config, const std::string& executor_id);
+absl::StatusOr<SystemStorage> OpenSystemStorage(const Config& config, const std::string& executor_id);
 
 }  // namespace dbos::sidecar

@@ -46,9 +46,9 @@ int Print(const Database& database, const MigrateRequest& request) {
 int MigrateCommand(Config config, const MigrateRequest& request) {
   ConfigureLogging(config.log_format, config.log_level);
   config.migrations = Migrations::kAuto;  // asked for by name
-  const absl::StatusOr<Database> database = OpenDatabase(config.system_database_url, config.schema);
+  const absl::StatusOr<Database> database = OpenSystemDatabase(config);
   if (!database.ok()) return Fail(kExitDatabase, database.status());
-  if (!request.app_role.empty() && !database->sqlite_path.empty()) {
+  if (!request.app_role.empty() && database->dialect.schema_name.empty()) {
     return Fail(kExitUsage, absl::InvalidArgumentError("SQLite has no roles: leave out --app-role"));
   }
   if (request.print) return Print(*database, request);

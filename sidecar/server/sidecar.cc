@@ -1,5 +1,6 @@
 #include "sidecar/server/sidecar.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <utility>
 
@@ -12,6 +13,7 @@
 #include "sidecar/base/status.h"
 #include "sidecar/server/database.h"
 #include "sidecar/server/last_resort.h"
+#include "sidecar/server/metrics.h"
 
 #ifndef DBOS_VERSION
 #error "DBOS_VERSION comes from sidecar/server/CMakeLists.txt"
@@ -21,6 +23,7 @@ namespace dbos::sidecar {
 namespace {
 
 constexpr int kRoundsUntilTrim = 10;
+constexpr int kCallersMax = 4;                                  // reads of the user at once
 constexpr absl::Duration kSurvivorsListed = absl::Seconds(10);  // well beyond the grace they have to come back
 constexpr absl::Duration kCallsGrace = absl::Seconds(2);
 // For the database's last answers, when everything is handed back or given up.
@@ -45,6 +48,7 @@ std::optional<StartupError> Sidecar::Start(Signals& signals) {
   if (auto error = Failure(kExitFailure, Serve())) return error;
   if (auto error = Failure(kExitSocket, socket_->Listen())) return error;
   acceptor_ = std::make_unique<Acceptor>(*socket_, config_.allowed, [this](int fd) { grpc_->HandleConnection(fd); });
+  if (auto error = Failure(kExitSocket, ServeHttp())) return error;
   UpdateHealth();
   Log(LogLevel::kInfo, "sidecar is ready",
       {{"application", config_.name},
@@ -52,6 +56,7 @@ std::optional<StartupError> Sidecar::Start(Signals& signals) {
        {"database", DescribeDatabase(config_.system_database_url)},
        {"schema_version", std::to_string(schema_version_)},
        {"executor_id", executor_id_},
+       {"http", http_ == nullptr ? "off" : http_->address()},
        {"version", kVersion}});
   malloc_trim(0);  // what starting took is not needed again
   return std::nullopt;
@@ -77,13 +82,17 @@ absl::Status Sidecar::OpenDatabase(Signals& signals) {
 }
 
 absl::Status Sidecar::Serve() {
-  ASSIGN_OR_RETURN(StorageFactory storage, OpenSystemStorage(config_, executor_id_));
+  ASSIGN_OR_RETURN(SystemStorage system, OpenSystemStorage(config_, executor_id_));
+  pool_ = system.pool;
+  StorageFactory storage = std::move(system.open);
   if (decorate_) storage = decorate_(std::move(storage));
   EngineOptions options;
   options.ping_timeout = config_.ping_timeout;
   options.expected_incarnations = ledger_->Survivors();
-  loop_ = std::make_unique<EngineLoop>(std::make_unique<Engine>(options, RandomUuid), std::move(storage),
-                                       EngineLoop::Options());
+  EngineLoop::Options threads;
+  const int pooled = config_.system_pool_size.value_or(config_.pool.size) + config_.pool.max_overflow;
+  threads.callers = static_cast<std::size_t>(std::min(pooled, kCallersMax));
+  loop_ = std::make_unique<EngineLoop>(std::make_unique<Engine>(options, RandomUuid), std::move(storage), threads);
   loop_->Start();
   grpc_ = GrpcServer::Start(*loop_, Info(), *ledger_, config_.reflection);
   if (grpc_ == nullptr) return absl::InternalError("gRPC could not start");
@@ -102,6 +111,15 @@ SidecarInfo Sidecar::Info() const {
   info.ping_interval = defaults.ping_interval;
   info.ping_timeout = config_.ping_timeout;
   return info;
+}
+
+absl::Status Sidecar::ServeHttp() {
+  if (config_.http_address.empty()) return absl::OkStatus();
+  HttpServer::Answers answers;
+  answers.ready = [this] { return !loop_->status().draining; };
+  answers.metrics = [this] { return MetricsText({kVersion, config_.name, loop_->status(), pool_->usage()}); };
+  ASSIGN_OR_RETURN(http_, HttpServer::Start(config_.http_address, std::move(answers)));
+  return absl::OkStatus();
 }
 
 void Sidecar::UpdateHealth() {
@@ -144,6 +162,7 @@ void Sidecar::Stop() {
   socket_.reset();
   if (grpc_ != nullptr) grpc_->Shutdown(kCallsGrace);
   if (ledger_ != nullptr && grpc_ != nullptr) ledger_->Save();
+  http_.reset();  // answers until everything is handed back
   {
     const LastResort end(
         kDatabaseGrace, kExitDatabase,

@@ -58,7 +58,7 @@ std::string Describe(const Renaming& renaming) {
 
 int ResetCommand(const Config& config, Consent consent) {
   ConfigureLogging(config.log_format, config.log_level);
-  const absl::StatusOr<Database> database = OpenDatabase(config.system_database_url, config.schema);
+  const absl::StatusOr<Database> database = OpenSystemDatabase(config);
   if (!database.ok()) return Fail(kExitDatabase, database.status());
   const absl::StatusOr<int> version = InspectSchema(*database);
   if (!version.ok()) return Fail(kExitDatabase, version.status());
@@ -91,7 +91,7 @@ int RenameCommand(const Config& config, Renaming renaming, Consent consent) {
   if (absl::Status status = RequireDatabase(config); !status.ok()) return Fail(kExitDatabase, status);
   const auto lock = LockDatabase(config);
   if (!lock.ok()) return Fail(kExitDatabase, lock.status());
-  const absl::StatusOr<Database> database = OpenDatabase(config.system_database_url, config.schema);
+  const absl::StatusOr<Database> database = OpenSystemDatabase(config);
   if (!database.ok()) return Fail(kExitDatabase, database.status());
   const auto rows = RenameApplication(*database->connect(ConnectionRole::kMigration), renaming);
   if (!rows.ok()) return Fail(kExitDatabase, rows.status());

@@ -4,9 +4,11 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <regex>
 #include <string>
 
 #include <gtest/gtest.h>
+#include <httplib.h>
 
 #include "sidecar/db/open.h"
 #include "tests/sidecar/server/program.h"
@@ -53,12 +55,37 @@ TEST_F(BinaryTest, WrongUsageEndsWithTwoAndTheFix) {
   ExpectEnd({"serve", "--name", "Shop"}, 2, "for example \"shop\"");
   ExpectEnd({"serve", "--nmae", "shop"}, 2, "--nmae");
   ExpectEnd({"serve", "--name", "shop", "--config", "missing.yaml"}, 2, "missing.yaml");
-  ExpectEnd({"serve", "--name", "shop", "--config", "."}, 2, "cannot read the configuration file .");
+  ExpectEnd({"serve", "--name", "shop", "--config", "."}, 2, "cannot read the file .");
+  ExpectEnd({"serve", "--name", "shop", "--database", "mysql://x"}, 2, "must begin with postgresql://");
+  ExpectEnd({"migrate", "--name", "shop", "--app-database", "postgresql://h"}, 2, "Database name must be specified");
+}
+
+TEST_F(BinaryTest, ConfigCheckShowsWhatIsEffectiveWhereItComesFromAndNoPassword) {
+  directory_.Write("dbos-config.yaml",
+                   "name: shop\napplication_database_url: postgresql://me:sesame@db/shop\n"
+                   "db_engine_kwargs:\n  pool_size: 5\n  connect_args: {sslmode: require, sslpassword: sesame}\n");
+  Program program(directory_, "check", {"config", "check", "--log-level", "debug"});
+  EXPECT_EQ(program.Wait(), 0) << program.Output();
+  const std::string output = program.Output();
+  EXPECT_EQ(output.find("sesame"), std::string::npos) << output;
+  const std::pair<const char*, const char*> lines[] = {
+      {"name", "shop +dbos-config.yaml: name"},
+      {"application_database_url", "postgresql://me:\\*\\*\\*@db/shop +dbos-config.yaml"},
+      {"system_database_url", "postgresql://me:\\*\\*\\*@db/shop_dbos +derived from application_database_url"},
+      {"db_engine_kwargs.pool_size", "5 +dbos-config.yaml"},
+      {"db_engine_kwargs.pool_timeout", "30 +default"},
+      {"db_engine_kwargs.connect_args.sslmode", "require +dbos-config.yaml"},
+      {"db_engine_kwargs.connect_args.sslpassword", "\\*\\*\\* +dbos-config.yaml"},
+      {"sidecar.log_level", "debug +--log-level"},
+      {"sidecar.executor_id", "\\(none\\) +default"}};
+  for (const auto& [key, rest] : lines) {
+    EXPECT_TRUE(std::regex_search(output, std::regex(std::string("(^|\n)") + key + " +" + rest))) << key << "\n"
+                                                                                                  << output;
+  }
 }
 
 TEST_F(BinaryTest, AnUnusableAddressOrDatabaseHasItsOwnCode) {
   ExpectEnd({"serve", "--name", "shop", "--address", "tcp://localhost:1"}, 4, "unix:///absolute/path");
-  ExpectEnd({"serve", "--name", "shop", "--database", "mysql://x"}, 3, "postgresql://");
   ExpectEnd({"serve", "--name", "shop", "--database", "postgresql://nobody@/x?host=/nowhere", "--database-wait", "0"},
             3, "could not be reached");
 }
@@ -71,6 +98,20 @@ TEST_F(BinaryTest, ServesUntilToldToStopAndLeavesNoSocket) {
   EXPECT_EQ(sidecar.Wait(), 0) << sidecar.Output();
   EXPECT_FALSE(std::filesystem::exists(directory_ / ".dbos/sidecar.sock"));
   EXPECT_TRUE(std::filesystem::exists(directory_ / "shop.sqlite"));
+}
+
+TEST_F(BinaryTest, AnswersOverHttpWhereAsked) {
+  Program sidecar(directory_, "serve", {"serve", "--name", "shop", "--http", "127.0.0.1:0"});
+  ASSERT_TRUE(sidecar.Prints("sidecar is ready")) << sidecar.Output();
+  std::smatch address;
+  const std::string output = sidecar.Output();
+  ASSERT_TRUE(std::regex_search(output, address, std::regex("http[=:\" ]+(127\\.0\\.0\\.1:[0-9]+)"))) << output;
+  httplib::Client client("http://" + address[1].str());
+  EXPECT_EQ(client.Get("/readyz")->status, 200);
+  EXPECT_NE(client.Get("/metrics")->body.find("dbos_database_available 1"), std::string::npos);
+  ExpectEnd({"serve", "--name", "shop", "--state-dir", "o", "--address", "unix:o.sock", "--database",
+             "sqlite:///o.sqlite", "--http", address[1].str()},
+            4, "cannot listen for HTTP");
 }
 
 TEST_F(BinaryTest, ASecondSidecarIsRefusedForSocketAndDatabase) {
