@@ -12,10 +12,6 @@
 namespace dbos::sidecar {
 namespace {
 
-std::string QuoteLiteral(const std::string& text) {
-  return absl::StrCat("'", absl::StrReplaceAll(text, {{"'", "''"}}), "'");
-}
-
 const char* TypeName(ColumnType type) {
   switch (type) {
     case ColumnType::kText:
@@ -76,6 +72,10 @@ std::string ListedRows(const std::vector<Column>& columns, std::size_t first, st
 
 std::string QuoteIdentifier(const std::string& name) {
   return absl::StrCat("\"", absl::StrReplaceAll(name, {{"\"", "\"\""}}), "\"");
+}
+
+std::string QuoteLiteral(const std::string& text) {
+  return absl::StrCat("'", absl::StrReplaceAll(text, {{"'", "''"}}), "'");
 }
 
 Dialect PostgresDialect(const std::string& schema) {
@@ -158,9 +158,13 @@ std::vector<Column> ParseColumns(std::string_view list) {
   return columns;
 }
 
-std::string ExpandSql(const Dialect& dialect, std::string_view sql) {
+namespace {
+
+// In one pass, since a schema may be called like a placeholder.
+std::string Expand(const Dialect& dialect, std::string_view sql, const std::string& rows) {
   return absl::StrReplaceAll(std::string(sql), {{"{schema}", dialect.schema},
                                                 {"{sidecar_schema}", dialect.sidecar_schema},
+                                                {"{rows}", rows},
                                                 {"{now_ms}", dialect.now_ms},
                                                 {"{lock}", dialect.lock},
                                                 {"{pending}", dialect.pending},
@@ -170,12 +174,18 @@ std::string ExpandSql(const Dialect& dialect, std::string_view sql) {
                                                 {"{pin_search_path}", dialect.pin_search_path}});
 }
 
+}  // namespace
+
+std::string ExpandSql(const Dialect& dialect, std::string_view sql) {
+  return Expand(dialect, sql, "{rows}");
+}
+
 std::string ExpandQuery(const Dialect& dialect, const Query& query, Dialect::Rows form, std::size_t count) {
   const std::size_t first = ParseColumns(query.args).size() + 1;
   const std::vector<Column> columns = ParseColumns(query.rows);
   const std::string rows =
       form == Dialect::Rows::kArrays ? ArrayRows(columns, first) : ListedRows(columns, first, count);
-  return absl::StrReplaceAll(ExpandSql(dialect, query.sql), {{"{rows}", rows}});
+  return Expand(dialect, query.sql, rows);
 }
 
 }  // namespace dbos::sidecar

@@ -73,8 +73,9 @@ Dialect PostgresDialect(const std::string& schema);
 Dialect CockroachDialect(const std::string& schema);
 Dialect SqliteDialect();
 
-// A name as SQL text.
+// A name, and a value, as SQL text.
 std::string QuoteIdentifier(const std::string& name);
+std::string QuoteLiteral(const std::string& text);
 
 // A parameter list of a Query, taken apart.
 enum class ColumnType { kText, kBigint, kInt4, kBoolean };

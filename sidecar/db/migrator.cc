@@ -8,6 +8,7 @@
 #include "sidecar/base/logging.h"
 #include "sidecar/base/status.h"
 #include "sidecar/db/migration_lock.h"
+#include "sidecar/db/other_schemas.h"
 
 namespace dbos::sidecar {
 namespace {
@@ -31,8 +32,8 @@ JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND NOT x.
 
 class Migrator {
  public:
-  Migrator(const Dialect& dialect, Connection& connection)
-      : dialect_(dialect), connection_(connection), lock_(dialect, connection) {}
+  Migrator(const Dialect& dialect, Connection& connection, const std::string& application)
+      : dialect_(dialect), connection_(connection), application_(application), lock_(dialect, connection) {}
 
   absl::StatusOr<int> Run() {
     absl::StatusOr<int> version = MigrateIfBehind();
@@ -91,6 +92,7 @@ class Migrator {
   }
 
   absl::StatusOr<int> Create(const MigrationStep& step) {
+    RETURN_IF_ERROR(CheckOtherSchemas());
     RETURN_IF_ERROR(CreateSchema());
     const absl::Status created = connection_.RunScript(InTransaction(step.transaction)).status();
     if (absl::IsUnavailable(created) || absl::IsPermissionDenied(created) || absl::IsResourceExhausted(created)) {
@@ -105,6 +107,17 @@ class Migrator {
     }
     Log(LogLevel::kInfo, "system database created", {{"version", absl::StrCat(version)}});
     return version;
+  }
+
+  absl::Status CheckOtherSchemas() {
+    if (application_.empty() || dialect_.schema_name.empty()) return absl::OkStatus();
+    ASSIGN_OR_RETURN(const std::string other, OtherSchemaOf(application_, dialect_, connection_));
+    if (other.empty()) return absl::OkStatus();
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the application \"", application_, "\" has run in schema \"", other, "\" of this database, and schema \"",
+        dialect_.schema_name, "\" has no DBOS tables: its workflows would stay behind. Set dbos_system_schema to \"",
+        other, "\"; another schema needs a fresh database, or a manual migration: make its tables with the script of ",
+        "dbos-sidecar migrate --print --from 0, and move the rows"));
   }
 
   // CREATE SCHEMA IF NOT EXISTS asks for the right to create even when the schema is there.
@@ -136,6 +149,7 @@ class Migrator {
 
   const Dialect& dialect_;
   Connection& connection_;
+  const std::string& application_;
   MigrationLock lock_;
 };
 
@@ -158,11 +172,11 @@ absl::StatusOr<std::vector<std::string>> FindInvalidIndexes(const Dialect& diale
   return names;
 }
 
-absl::StatusOr<int> Migrate(const Database& database) {
+absl::StatusOr<int> Migrate(const Database& database, const std::string& application) {
   RETURN_IF_ERROR(database.create_if_missing());
   const std::unique_ptr<Connection> connection = database.connect(ConnectionRole::kMigration);
   ASSIGN_OR_RETURN(const Dialect dialect, connection->ServerDialect());
-  return Migrator(dialect, *connection).Run();  // closing the connection gives the lock back
+  return Migrator(dialect, *connection, application).Run();  // closing the connection gives the lock back
 }
 
 }  // namespace dbos::sidecar

@@ -8,7 +8,7 @@
 // Threads:  any; migrators of any number of processes may run at once, they take turns.
 // Blocking: until done, or 60 s for another migrator.
 // Errors:   FailedPrecondition  a version below 99 (made by an older SDK, whose private history we do not replay), or
-//                               tables without a version; the message names the fix
+//                               tables without a version, or another schema; the message names the fix
 //           PermissionDenied    the role may not; the message names it and the command
 //           Unavailable         no connection, or another migrator does not finish
 #pragma once
@@ -33,6 +33,8 @@ absl::StatusOr<std::vector<std::string>> FindInvalidIndexes(const Dialect& diale
 
 // Also creates the database itself where it is missing and the role may. Returns the version it has now:
 // kSchemaVersion, or a newer one that a newer SDK made, which we can run on.
-absl::StatusOr<int> Migrate(const Database& database);
+// `application`: whose tables these are to be. If it has run in another schema of the database, no new ones are made;
+// several applications may have schemas of their own. Empty: anybody's.
+absl::StatusOr<int> Migrate(const Database& database, const std::string& application = "");
 
 }  // namespace dbos::sidecar

@@ -42,6 +42,8 @@ struct Parsed {
   std::map<std::string, std::string> values;  // by Setting::flag; only those given
   std::vector<std::string> command;
   MigrateRequest migrate;
+  Renaming renaming;
+  bool yes = false;
   WorkflowQuery query;
   bool json = false;
 };
@@ -68,6 +70,20 @@ void AddMigrate(CLI::App& app, Parsed& parsed) {
       ->check(CLI::NonNegativeNumber);
   migrate->add_option("--app-role", parsed.migrate.app_role,
                       "then let this role, which the sidecar runs as, read and write the rows and nothing else");
+}
+
+void AddUpkeep(CLI::App& app, Parsed& parsed) {
+  CLI::App* reset = app.add_subcommand("reset", "for development: drop the system tables and make them again, empty");
+  CLI::App* rename = app.add_subcommand("rename-application", "give the rows of one application to another name");
+  for (CLI::App* command : {reset, rename}) {
+    AddSettings(*command, parsed);
+    command->add_flag("-y,--yes", parsed.yes, "do it; without this flag it is only told");
+  }
+  rename->add_option("-f,--from", parsed.renaming.from, "the old name");
+  rename->add_option("-t,--to", parsed.renaming.to, "the new name (default: the application's name)");
+  rename->add_flag("--adopt-unclaimed-rows", parsed.renaming.adopt_unowned, "take rows that no application owns");
+  rename->add_option("--batch-size", parsed.renaming.batch_size, "workflows in one transaction (default 10000)")
+      ->check(CLI::Range(1, 1000000));
 }
 
 CLI::App* AddQuery(CLI::App& parent, const char* name, const char* help, Parsed& parsed) {
@@ -105,10 +121,14 @@ int Run(const CLI::App& app, Parsed& parsed) {
   absl::StatusOr<Config> config = Load(parsed, origins);
   if (!config.ok()) return Fail(kExitUsage, config.status());
   if (app.got_subcommand("dev")) return DevCommand(*std::move(config), parsed.command);
+  if (!parsed.renaming.to.empty()) config->name = parsed.renaming.to;
   if (absl::Status status = CompleteConfig(*config, &origins); !status.ok()) return Fail(kExitUsage, status);
   if (app.got_subcommand("config")) return ConfigCheckCommand(*config, origins);
   if (app.got_subcommand("serve")) return ServeCommand(*config);
   if (app.got_subcommand("migrate")) return MigrateCommand(*std::move(config), parsed.migrate);
+  const Consent consent = parsed.yes ? Consent::kGiven : Consent::kMissing;
+  if (app.got_subcommand("reset")) return ResetCommand(*config, consent);
+  if (app.got_subcommand("rename-application")) return RenameCommand(*config, parsed.renaming, consent);
   const CLI::App* workflow = app.get_subcommand("workflow");
   if (workflow->got_subcommand("get")) parsed.query.kind = WorkflowQuery::Kind::kGet;
   if (workflow->got_subcommand("steps")) parsed.query.kind = WorkflowQuery::Kind::kSteps;
@@ -137,6 +157,7 @@ int RunCommandLine(int argc, char** argv) {
   AddSettings(*dev, parsed);
   dev->add_option("command", parsed.command, "the application and its arguments, after --")->required();
   AddMigrate(app, parsed);
+  AddUpkeep(app, parsed);
   CLI::App* config = app.add_subcommand("config", "the configuration");
   config->require_subcommand(1);
   AddSettings(*config->add_subcommand("check", "print what is effective, and where it comes from"), parsed);

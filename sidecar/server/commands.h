@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "sidecar/server/config.h"
+#include "sidecar/store/rename_store.h"
 
 namespace dbos::sidecar {
 
@@ -24,6 +25,15 @@ struct MigrateRequest {
   std::string app_role;     // gets the rights of a running sidecar; empty: nobody
 };
 int MigrateCommand(Config config, const MigrateRequest& request);
+
+// Whether --yes was given.
+enum class Consent { kMissing, kGiven };
+
+// Drops the system tables and makes them again. Without consent it says what would be lost.
+int ResetCommand(const Config& config, Consent consent);
+
+// To `config.name`.
+int RenameCommand(const Config& config, Renaming renaming, Consent consent);
 
 // Prints every key with its effective value, without secrets, and where it comes from.
 int ConfigCheckCommand(const Config& config, const Origins& origins);

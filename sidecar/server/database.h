@@ -20,7 +20,7 @@ namespace dbos::sidecar {
 // What the configuration says about connections, to whichever database.
 ConnectionOptions ConnectionOptionsOf(const Config& config);
 
-// The system database, past a pooler where the configuration tells the way.
+// The system database, past a pooler if the configuration tells the way. Opens nothing.
 absl::StatusOr<Database> OpenSystemDatabase(const Config& config, absl::Duration connect_timeout = kConnectTimeout);
 
 // A SQLite file has one writing process: "<file>.lock". Null for databases that serve many.

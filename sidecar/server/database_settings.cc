@@ -61,6 +61,16 @@ SettingType PrePing() {
           [](const Config& config) { return config.pool.pre_ping ? "on" : "off"; }};
 }
 
+SettingType SchemaSetting() {
+  constexpr std::size_t kBytesMax = 63;  // PostgreSQL cuts longer names off
+  return {[](const std::string& value, Config& config) -> std::string {
+            if (value.empty() || value.size() > kBytesMax) return "must be a name of 1 to 63 bytes";
+            config.schema = value;
+            return "";
+          },
+          [](const Config& config) { return config.schema; }};
+}
+
 SettingType SystemPoolSize() {
   return {[](const std::string& value, Config& config) {
             Config other;
@@ -69,12 +79,6 @@ SettingType SystemPoolSize() {
             return fault;
           },
           [](const Config& config) { return absl::StrCat(config.system_pool_size.value_or(config.pool.size)); }};
-}
-
-std::string SetSchema(const std::string& value, Config& config) {
-  if (value.empty() || value.size() > kSchemaBytesMax) return "must be a name of 1 to 63 bytes";
-  config.schema = value;
-  return "";
 }
 
 }  // namespace
@@ -88,7 +92,7 @@ std::vector<Setting> DatabaseSettings() {
            "database of the application's own tables; given alone, it decides where the system database is",
            UrlSetting(&Config::application_database_url), Secret::kInFile),
       Make("dbos_system_schema", "DBOS_SYSTEM_SCHEMA", "schema", "schema of the system tables (default dbos)",
-           {SetSchema, [](const Config& config) { return config.schema; }}),
+           SchemaSetting()),
       Make("sys_db_pool_size", "DBOS_SYS_DB_POOL_SIZE", "sys-db-pool-size",
            "connections to the system database (default: --pool-size)", SystemPoolSize()),
       Make("db_engine_kwargs.pool_size", "DBOS_POOL_SIZE", "pool-size",

@@ -47,7 +47,7 @@ int MigrateCommand(Config config, const MigrateRequest& request) {
   config.migrations = Migrations::kAuto;  // asked for by name
   const absl::StatusOr<Database> database = OpenSystemDatabase(config);
   if (!database.ok()) return Fail(kExitDatabase, database.status());
-  if (!request.app_role.empty() && !database->sqlite_path.empty()) {
+  if (!request.app_role.empty() && database->dialect.schema_name.empty()) {
     return Fail(kExitUsage, absl::InvalidArgumentError("SQLite has no roles: leave out --app-role"));
   }
   if (request.print) return Print(*database, request);

@@ -44,7 +44,7 @@ absl::StatusOr<int> CheckSchema(const Config& config, const Database& database) 
 }  // namespace
 
 absl::StatusOr<int> PrepareSchema(const Config& config, const Database& database) {
-  return config.migrations == Migrations::kAuto ? Migrate(database) : CheckSchema(config, database);
+  return config.migrations == Migrations::kAuto ? Migrate(database, config.name) : CheckSchema(config, database);
 }
 
 absl::StatusOr<int> InspectSchema(const Database& database) {

@@ -54,29 +54,6 @@ std::string SetExecutorId(const std::string& value, Config& config) {
   return "";
 }
 
-// YAML reads an unquoted off as false.
-constexpr std::pair<const char*, Migrations> kMigrations[] = {{"auto", Migrations::kAuto},
-                                                              {"verify", Migrations::kVerify},
-                                                              {"off", Migrations::kOff},
-                                                              {"false", Migrations::kOff}};
-
-SettingType MigrationsSetting() {
-  return {[](const std::string& value, Config& config) -> std::string {
-            for (const auto& [name, what] : kMigrations) {
-              if (value != name) continue;
-              config.migrations = what;
-              return "";
-            }
-            return "must be auto, verify or off";
-          },
-          [](const Config& config) -> std::string {
-            for (const auto& [name, what] : kMigrations) {
-              if (config.migrations == what) return name;
-            }
-            return "";
-          }};
-}
-
 SettingType LogFormatSetting() {
   return {[](const std::string& value, Config& config) -> std::string {
             if (value != "text" && value != "json") return "must be text or json";
@@ -108,6 +85,26 @@ SettingType LogLevelSetting() {
           }};
 }
 
+constexpr std::pair<const char*, Migrations> kMigrations[] = {
+    {"auto", Migrations::kAuto}, {"verify", Migrations::kVerify}, {"off", Migrations::kOff}};
+
+SettingType MigrationsSetting() {
+  return {[](const std::string& value, Config& config) -> std::string {
+            for (const auto& [name, migrations] : kMigrations) {
+              if (value != name) continue;
+              config.migrations = migrations;
+              return "";
+            }
+            return "must be auto, verify or off";
+          },
+          [](const Config& config) -> std::string {
+            for (const auto& [name, migrations] : kMigrations) {
+              if (config.migrations == migrations) return name;
+            }
+            return "";
+          }};
+}
+
 Setting Make(const char* key, const char* env, const char* flag, const char* help, SettingType type) {
   return {key, env, flag, help, std::move(type.apply), std::move(type.show)};
 }
@@ -120,7 +117,7 @@ std::vector<Setting> MakeSettings() {
   const std::vector<Setting> own = {
       Make("sidecar.migrations", "DBOS_MIGRATIONS", "migrations",
            "at start auto makes or migrates the system tables, verify fails unless they are up to date, off only needs "
-           "them (default auto)",
+           "them to be there (default auto)",
            MigrationsSetting()),
       Make("sidecar.address", "DBOS_SIDECAR_ADDRESS", "address",
            "where to listen, unix:path (default unix:/run/dbos/sidecar.sock if that directory exists, else "

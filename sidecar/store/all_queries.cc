@@ -6,6 +6,7 @@
 #include "sidecar/store/legacy_payloads.h"
 #include "sidecar/store/outcome_store.h"
 #include "sidecar/store/ownership_store.h"
+#include "sidecar/store/rename_store.h"
 #include "sidecar/store/replay_store.h"
 #include "sidecar/store/start_store.h"
 #include "sidecar/store/step_store.h"
@@ -18,7 +19,7 @@ std::vector<const Query*> AllQueries() {
   std::vector<const Query*> all;
   for (const auto queries :
        {FenceQueries(), StartQueries(), StepQueries(), OutcomeQueries(), LegacyPayloadQueries(), OwnershipQueries(),
-        CancelQueries(), VersionQueries(), DueQueries(), ReplayQueries(), WorkflowQueries()}) {
+        CancelQueries(), VersionQueries(), DueQueries(), ReplayQueries(), WorkflowQueries(), RenameQueries()}) {
     all.insert(all.end(), queries.begin(), queries.end());
   }
   return all;

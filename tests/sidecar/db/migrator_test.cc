@@ -141,6 +141,22 @@ TEST(PostgresMigratorTest, AnySchemaNameWorksAndIsTheOnlyOneTouched) {
               ElementsAre("we\"ird %1"));
 }
 
+TEST(PostgresMigratorTest, AnApplicationThatHasRunInAnotherSchemaIsToldSo) {
+  const auto database = TestDatabase::CreateMigrated(DatabaseKind::kPostgres);
+  database->Run(
+      "INSERT INTO dbos.application_versions (version_id, version_name, application_name) "
+      "VALUES ('1', 'it''s-1', 'it''s')");
+  const auto moved = Migrate(database->Open("other"), "it's");
+  EXPECT_TRUE(absl::IsFailedPrecondition(moved.status())) << moved.status();
+  EXPECT_THAT(std::string(moved.status().message()),
+              testing::AllOf(HasSubstr("has run in schema \"dbos\""), HasSubstr("schema \"other\" has no DBOS tables"),
+                             HasSubstr("fresh database, or a manual migration")));
+  EXPECT_THAT(database->Query("SELECT nspname FROM pg_namespace WHERE nspname = 'other'"), testing::IsEmpty());
+  EXPECT_EQ(*Migrate(database->Open(), "it's"), 123);  // where it is
+  EXPECT_EQ(*Migrate(database->Open("other"), "another"), 123);
+  EXPECT_EQ(*Migrate(database->Open("other"), "it's"), 123);  // somebody has made the tables on purpose
+}
+
 TEST(PostgresMigratorTest, RemainsOfAnInterruptedIndexBuildAreReplaced) {
   const auto database = TestDatabase::CreateMigrated(DatabaseKind::kPostgres);
   const auto fresh = PostgresCatalog(*database);

@@ -33,8 +33,15 @@ TEST_F(BinaryTest, TellsItsVersionAndTeaches) {
   ExpectEnd({"--help"}, 0, "dbos-sidecar dev -- ./shop");
   ExpectEnd({"--help"}, 0, "Exit codes");
   ExpectEnd({"serve", "--help"}, 0, "DBOS_SYSTEM_DATABASE_URL");
-  const std::vector<std::vector<std::string>> commands = {
-      {"serve"}, {"dev"}, {"migrate"}, {"workflow"}, {"workflow", "list"}, {"workflow", "get"}, {"workflow", "steps"}};
+  const std::vector<std::vector<std::string>> commands = {{"serve"},
+                                                          {"dev"},
+                                                          {"migrate"},
+                                                          {"reset"},
+                                                          {"rename-application"},
+                                                          {"workflow"},
+                                                          {"workflow", "list"},
+                                                          {"workflow", "get"},
+                                                          {"workflow", "steps"}};
   for (std::vector<std::string> command : commands) {
     command.emplace_back("--help");
     ExpectEnd(command, 0, "Examples:");

@@ -159,11 +159,12 @@ TEST_F(ConfigTest, ReadsEverySettingOfTheCore) {
 TEST_F(ConfigTest, BadValuesNameTheirSourceAndTheRule) {
   File("name: shop\n");
   const std::map<std::string, std::string> bad = {
-      {"socket-mode", "rw"},   {"allow-uid", "root"},      {"log-level", "loud"},        {"log-format", "xml"},
-      {"reflection", "maybe"}, {"legacy-payloads", "yes"}, {"drain-timeout", "-1"},      {"executor-id", "local"},
-      {"pool-size", "0"},      {"max-overflow", "-1"},     {"pool-timeout", "nan"},      {"pool-recycle", "-2"},
-      {"pool-pre-ping", "2"},  {"echo", "debug"},          {"sys-db-pool-size", "many"}, {"ping-timeout", "0"},
-      {"migrations", "on"}};
+      {"socket-mode", "rw"},   {"allow-uid", "root"},    {"log-level", "loud"},
+      {"log-format", "xml"},   {"reflection", "maybe"},  {"legacy-payloads", "yes"},
+      {"drain-timeout", "-1"}, {"executor-id", "local"}, {"pool-size", "0"},
+      {"max-overflow", "-1"},  {"pool-timeout", "nan"},  {"pool-recycle", "-2"},
+      {"pool-pre-ping", "2"},  {"echo", "debug"},        {"sys-db-pool-size", "many"},
+      {"ping-timeout", "0"},   {"migrations", "on"},     {"schema", ""}};
   for (const auto& [flag, value] : bad) {
     flags_ = {{flag, value}};
     EXPECT_NE(Fault().find("--" + flag + " must"), std::string::npos) << flag << ": " << Fault();

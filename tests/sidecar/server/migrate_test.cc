@@ -173,6 +173,20 @@ TEST(SqliteRoleTest, SqliteHasNoRoles) {
   EXPECT_THAT(program.Output(), HasSubstr("SQLite has no roles"));
 }
 
+TEST(SchemaChangeTest, AnApplicationKeepsItsSchema) {
+  const TemporaryDirectory directory;
+  const auto database = TestDatabase::CreateMigrated(DatabaseKind::kPostgres);
+  database->Run(
+      "INSERT INTO dbos.application_versions (version_id, version_name, application_name) VALUES ('1', '1', 'shop')");
+  for (const char* command : {"serve", "migrate"}) {
+    Program program(directory, command, {command, "--name", "shop", "--database", database->url(), "--schema", "new"});
+    EXPECT_EQ(program.Wait(), 3) << program.Output();
+    EXPECT_THAT(program.Output(), HasSubstr("the application \"shop\" has run in schema \"dbos\""));
+  }
+  Program other(directory, "other", {"migrate", "--name", "other", "--database", database->url(), "--schema", "new"});
+  EXPECT_EQ(other.Wait(), 0) << other.Output();
+}
+
 // Processes at once. Each waits its turn on PostgreSQL; of a file, which has one owner, it says who has it.
 TEST(ProcessesTest, ProcessesMigrateOneAfterAnother) {
   const TemporaryDirectory directory;
