@@ -8,7 +8,7 @@
 #include <google/protobuf/wire_format_lite.h>
 
 #include "sidecar/base/status.h"
-#include "sidecar/rpc/utf8.h"
+#include "sidecar/base/utf8.h"
 
 namespace dbos::sidecar {
 namespace {
