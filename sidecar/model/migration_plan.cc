@@ -115,19 +115,21 @@ std::vector<MigrationEntry> CompareMigrations(const std::vector<MigrationFile>& 
   for (const AppliedMigration& row : ledger) rows[row.number] = &row;
   std::vector<MigrationEntry> entries;
   const auto add_missing = [&](const AppliedMigration& row) {
-    MigrationEntry entry{.directory = {}, .name = row.name, .state = MigrationState::kMissing};
+    MigrationEntry entry{.name = row.name, .state = MigrationState::kMissing};
     entry.applied_at_ms = row.applied_at_ms;
     entry.duration_ms = row.duration_ms;
     entries.push_back(entry);
   };
   const std::string newest = rows.empty() ? "" : rows.rbegin()->first;
-  for (const MigrationFile& file : files) {
+  for (std::size_t n = 0; n < files.size(); ++n) {
+    const MigrationFile& file = files[n];
     while (!rows.empty() && IsLowerNumber(rows.begin()->first, file.number)) {
       add_missing(*rows.begin()->second);
       rows.erase(rows.begin());
     }
     const bool known = !rows.empty() && rows.begin()->first == file.number;
     entries.push_back(EntryOf(file, known ? rows.begin()->second : nullptr, IsLowerNumber(file.number, newest)));
+    entries.back().file = n;
     if (known) rows.erase(rows.begin());
   }
   for (const auto& [number, row] : rows) add_missing(*row);

@@ -3,7 +3,9 @@
 // Threads: any. Blocking: never.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -38,6 +40,7 @@ struct AppliedMigration {
 struct MigrationEntry {
   std::string directory = {};  // of the file, if there is one
   std::string name = {};
+  std::optional<std::size_t> file = {};  // its index among the files; none: kMissing
   MigrationState state = MigrationState::kPending;
   bool applied_now = false;  // by this run
   std::int64_t applied_at_ms = 0;
