@@ -25,6 +25,7 @@ constexpr char kExamples[] =
     "  dbos-sidecar dev -- ./shop                     sidecar and application together, on SQLite\n"
     "  dbos-sidecar serve --name shop                 the sidecar alone, on sqlite:///shop.sqlite\n"
     "  DBOS_SYSTEM_DATABASE_URL=postgresql://user@host/shop_sys dbos-sidecar serve --name shop\n"
+    "  dbos-sidecar migrate --name shop --app migrations\n"
     "  dbos-sidecar workflow list --name shop --status PENDING\n"
     "  dbos-sidecar workflow steps order-42 --name shop --json\n"
     "\n"
@@ -41,6 +42,9 @@ struct Parsed {
   std::map<std::string, std::string> values;  // by Setting::flag; only those given
   std::vector<std::string> command;
   WorkflowQuery query;
+  AppMigrateQuery migrations;
+  bool dry_run = false;
+  bool status = false;
   bool json = false;
 };
 
@@ -51,6 +55,27 @@ void AddSettings(CLI::App& command, Parsed& parsed) {
         "--" + setting.flag, [&parsed, flag = setting.flag](const std::string& value) { parsed.values[flag] = value; },
         setting.help + " [" + setting.env + "]");
   }
+}
+
+void AddAppMigrations(CLI::App& migrate, Parsed& parsed) {
+  CLI::Option* app = migrate.add_option("--app", parsed.migrations.directories,
+                                        "run the numbered .sql files of this directory on the application database "
+                                        "instead; may be given several times");
+  migrate.add_flag("--dry-run", parsed.dry_run, "with --app: say what would run, and change nothing")->needs(app);
+  migrate.add_flag("--status", parsed.status, "with --app: say what was applied and what was not")->needs(app);
+  migrate.add_flag("--json", parsed.json, "with --app: print JSON instead of a table")->needs(app);
+  migrate
+      .add_flag("--allow-out-of-order", parsed.migrations.choices.allow_out_of_order,
+                "with --app: also run new files below the newest one that was applied")
+      ->needs(app);
+  migrate
+      .add_option("--rerun", parsed.migrations.choices.rerun,
+                  "with --app: run this file again, which failed or was interrupted outside of a transaction")
+      ->needs(app);
+  migrate
+      .add_option("--mark-applied", parsed.migrations.choices.mark_applied,
+                  "with --app: take this file for applied as it is now, without running it")
+      ->needs(app);
 }
 
 CLI::App* AddQuery(CLI::App& parent, const char* name, const char* help, Parsed& parsed) {
@@ -73,6 +98,14 @@ void AddWorkflow(CLI::App& app, Parsed& parsed) {
   steps->add_option("id", parsed.query.workflow_id, "workflow id")->required();
 }
 
+int Migrate(const Config& config, Parsed& parsed) {
+  if (parsed.migrations.directories.empty()) return MigrateCommand(config);
+  if (parsed.dry_run) parsed.migrations.kind = AppMigrateQuery::Kind::kDryRun;
+  if (parsed.status) parsed.migrations.kind = AppMigrateQuery::Kind::kStatus;
+  parsed.migrations.format = parsed.json ? OutputFormat::kJson : OutputFormat::kTable;
+  return AppMigrateCommand(config, parsed.migrations);
+}
+
 absl::StatusOr<Config> Load(const Parsed& parsed) {
   ConfigSources sources;
   sources.file = parsed.config_file;
@@ -89,7 +122,7 @@ int Run(const CLI::App& app, Parsed& parsed) {
   if (app.got_subcommand("dev")) return DevCommand(*std::move(config), parsed.command);
   if (absl::Status status = CompleteConfig(*config); !status.ok()) return Fail(kExitUsage, status);
   if (app.got_subcommand("serve")) return ServeCommand(*config);
-  if (app.got_subcommand("migrate")) return MigrateCommand(*config);
+  if (app.got_subcommand("migrate")) return Migrate(*config, parsed);
   const CLI::App* workflow = app.get_subcommand("workflow");
   if (workflow->got_subcommand("get")) parsed.query.kind = WorkflowQuery::Kind::kGet;
   if (workflow->got_subcommand("steps")) parsed.query.kind = WorkflowQuery::Kind::kSteps;
@@ -117,7 +150,9 @@ int RunCommandLine(int argc, char** argv) {
   CLI::App* dev = app.add_subcommand("dev", "run the sidecar and an application together: dev [flags] -- app [args]");
   AddSettings(*dev, parsed);
   dev->add_option("command", parsed.command, "the application and its arguments, after --")->required();
-  AddSettings(*app.add_subcommand("migrate", "create or update the system database, then end"), parsed);
+  CLI::App* migrate = app.add_subcommand("migrate", "create or update the system database, then end");
+  AddSettings(*migrate, parsed);
+  AddAppMigrations(*migrate, parsed);
   AddWorkflow(app, parsed);
   try {
     app.parse(argc, argv);

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "sidecar/model/migration_plan.h"
 #include "sidecar/server/config.h"
 
 namespace dbos::sidecar {
@@ -20,6 +21,16 @@ int DevCommand(Config config, const std::vector<std::string>& command);
 int MigrateCommand(const Config& config);
 
 enum class OutputFormat { kTable, kJson };
+
+// The user's migrations, on the application database.
+struct AppMigrateQuery {
+  enum class Kind { kRun, kDryRun, kStatus };
+  Kind kind = Kind::kRun;
+  std::vector<std::string> directories;
+  MigrationChoices choices;
+  OutputFormat format = OutputFormat::kTable;
+};
+int AppMigrateCommand(const Config& config, const AppMigrateQuery& query);
 
 struct WorkflowQuery {
   enum class Kind { kList, kGet, kSteps };

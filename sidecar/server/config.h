@@ -26,7 +26,9 @@ namespace dbos::sidecar {
 
 struct Config {
   std::string name;
-  std::string system_database_url;  // empty: DefaultDatabaseUrl(name)
+  std::string system_database_url;                  // empty: DefaultDatabaseUrl(name)
+  std::string application_database_url;             // see ApplicationDatabaseUrl
+  std::vector<std::string> application_migrations;  // directories of migrations that run at start
   std::string schema = "dbos";
   std::string address;  // empty: DefaultAddress()
   mode_t socket_mode = kPrivateSocketMode;

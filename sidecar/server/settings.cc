@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_split.h"
 
 #include "sidecar/server/config.h"
@@ -39,6 +40,16 @@ std::string SetAllowed(const std::string& value, Config& config) {
     const std::optional<std::int64_t> uid = Number(part);
     if (!uid || *uid > UINT32_MAX) return "must be numeric user ids separated by commas, or any";
     config.allowed.uids.push_back(static_cast<uid_t>(*uid));
+  }
+  return "";
+}
+
+std::string SetApplicationMigrations(const std::string& value, Config& config) {
+  config.application_migrations.clear();
+  for (const auto part : absl::StrSplit(value, ',')) {
+    const std::string directory(absl::StripAsciiWhitespace(part));
+    if (directory.empty()) return "must be directories separated by commas";
+    config.application_migrations.push_back(directory);
   }
   return "";
 }
@@ -103,6 +114,9 @@ std::vector<Setting> MakeSettings() {
       {"system_database_url", "DBOS_SYSTEM_DATABASE_URL", "database",
        "postgresql://user:password@host/database or sqlite:///file (default sqlite:///<name>.sqlite)",
        Text(&Config::system_database_url)},
+      {"application_database_url", "DBOS_APPLICATION_DATABASE_URL", "app-database",
+       "the database of the application's own tables, in the same forms (default: the default of --database)",
+       Text(&Config::application_database_url)},
       {"dbos_system_schema", "DBOS_SYSTEM_SCHEMA", "schema", "schema of the system tables (default dbos)",
        Text(&Config::schema)},
       {"sidecar.address", "DBOS_SIDECAR_ADDRESS", "address",
@@ -132,6 +146,9 @@ std::vector<Setting> MakeSettings() {
        [](const std::string& value, Config& config) {
          return value == "0" ? std::string("must be at least 1") : SetSeconds(value, config.ping_timeout);
        }},
+      {"sidecar.application_migrations", "DBOS_APPLICATION_MIGRATIONS", "app-migrations",
+       "directories of numbered .sql files to run on the application database at start, separated by commas",
+       SetApplicationMigrations},
       {"sidecar.database_wait", "DBOS_DATABASE_WAIT", "database-wait",
        "seconds to wait at start for a database that is not there (default 60)",
        [](const std::string& value, Config& config) { return SetSeconds(value, config.database_wait); }},

@@ -10,6 +10,7 @@
 #include "sidecar/base/ids.h"
 #include "sidecar/base/logging.h"
 #include "sidecar/base/status.h"
+#include "sidecar/server/application_database.h"
 #include "sidecar/server/database.h"
 #include "sidecar/server/last_resort.h"
 
@@ -73,7 +74,7 @@ absl::Status Sidecar::Reserve() {
 absl::Status Sidecar::OpenDatabase(Signals& signals) {
   ASSIGN_OR_RETURN(database_lock_, LockDatabase(config_));
   ASSIGN_OR_RETURN(schema_version_, AwaitDatabase(config_, signals));
-  return absl::OkStatus();
+  return RunConfiguredMigrations(config_, signals);
 }
 
 absl::Status Sidecar::Serve() {
@@ -85,7 +86,8 @@ absl::Status Sidecar::Serve() {
   loop_ = std::make_unique<EngineLoop>(std::make_unique<Engine>(options, RandomUuid), std::move(storage),
                                        EngineLoop::Options());
   loop_->Start();
-  grpc_ = GrpcServer::Start(*loop_, Info(), *ledger_, config_.reflection);
+  migrations_ = std::make_unique<MigrationThread>(config_);
+  grpc_ = GrpcServer::Start(*loop_, Info(), *ledger_, *migrations_, config_.reflection);
   if (grpc_ == nullptr) return absl::InternalError("gRPC could not start");
   return absl::OkStatus();
 }
@@ -148,6 +150,7 @@ void Sidecar::Stop() {
     const LastResort end(
         kDatabaseGrace, kExitDatabase,
         "the database does not answer: ending without it; what was not acknowledged may not be stored");
+    migrations_.reset();
     loop_.reset();
   }
   grpc_.reset();

@@ -16,6 +16,7 @@
 #include "sidecar/server/acceptor.h"
 #include "sidecar/server/config.h"
 #include "sidecar/server/exit_codes.h"
+#include "sidecar/server/migration_thread.h"
 #include "sidecar/server/process_ledger.h"
 #include "sidecar/server/signals.h"
 #include "sidecar/server/state_directory.h"
@@ -71,6 +72,7 @@ class Sidecar {
   std::unique_ptr<ListeningSocket> socket_;
   std::unique_ptr<FileLock> database_lock_;
   std::unique_ptr<EngineLoop> loop_;
+  std::unique_ptr<MigrationThread> migrations_;
   std::unique_ptr<GrpcServer> grpc_;
   std::unique_ptr<Acceptor> acceptor_;
 };
