@@ -1,26 +1,36 @@
 #include "sidecar/db/open.h"
 
+#include <algorithm>
+#include <string_view>
+
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
 #include "sidecar/base/status.h"
+#include "sidecar/db/echo_connection.h"
 #include "sidecar/db/postgres/postgres_database.h"
 #include "sidecar/db/sqlite/sqlite_connection.h"
 
 namespace dbos::sidecar {
 namespace {
 
-constexpr char kSqliteScheme[] = "sqlite:///";
-constexpr char kCockroachScheme[] = "cockroachdb://";
-
-absl::StatusOr<Database> OpenSqlite(const std::string& url) {
-  const std::string path = url.substr(sizeof(kSqliteScheme) - 1);
-  // ":memory:" would give each connection a database of its own.
-  if (path.empty() || path[0] == ':' || absl::StrContains(path, "?")) {
+absl::StatusOr<DatabaseUrl> ParseSqliteUrl(const std::string& url) {
+  DatabaseUrl parsed{DatabaseType::kSqlite, ""};
+  if (url == "sqlite://" || url == "sqlite:///:memory:") return parsed;
+  constexpr std::string_view kPath = "sqlite:///";
+  if (url.starts_with(kPath)) parsed.name = url.substr(kPath.size());
+  if (parsed.name.empty() || parsed.name[0] == ':' || absl::StrContains(parsed.name, "?")) {
     return absl::InvalidArgumentError(
-        "a SQLite URL names a file: sqlite:///relative/path.sqlite or sqlite:////absolute/path.sqlite");
+        "a SQLite URL names a file: sqlite:///relative/path.sqlite or sqlite:////absolute/path.sqlite; "
+        "sqlite:///:memory: is for tests");
   }
+  return parsed;
+}
+
+absl::StatusOr<Database> OpenSqlite(const std::string& path) {
+  // Each connection would have a database of its own.
+  if (path.empty()) return absl::InvalidArgumentError("an SQLite database in memory is not served: name a file");
   Database database;
   database.dialect = SqliteDialect();
   database.sqlite_path = path;
@@ -29,32 +39,53 @@ absl::StatusOr<Database> OpenSqlite(const std::string& url) {
   return database;
 }
 
-absl::StatusOr<Database> OpenPostgres(const std::string& url, const Dialect& dialect, absl::Duration connect_timeout) {
-  ASSIGN_OR_RETURN(const PostgresParameters parameters, ParsePostgresUrl(url, connect_timeout));
+absl::StatusOr<Database> OpenPostgres(const std::string& url, const Dialect& dialect,
+                                      const ConnectionOptions& options) {
+  const std::string plain = absl::StrCat("postgresql", url.substr(url.find("://")));
+  ASSIGN_OR_RETURN(const PostgresParameters parameters, ParsePostgresUrl(plain, options));
   Database database;
   database.dialect = dialect;
-  database.connect = [parameters, dialect](ConnectionRole role) {
-    return OpenPostgresConnection(parameters, dialect, role);
+  database.connect = [parameters, dialect, password = options.password](ConnectionRole role) {
+    return OpenPostgresConnection(parameters, dialect, role, password);
   };
-  database.create_if_missing = [parameters, dialect] { return CreatePostgresDatabase(parameters, dialect); };
+  database.create_if_missing = [parameters, dialect, password = options.password] {
+    return CreatePostgresDatabase(parameters, dialect, password);
+  };
   return database;
 }
 
 }  // namespace
 
+absl::StatusOr<DatabaseUrl> ParseDatabaseUrl(const std::string& url, const ConnectionOptions& options) {
+  if (absl::StartsWith(url, "sqlite:")) return ParseSqliteUrl(url);
+  const std::string scheme = url.substr(0, std::min(url.find("://"), url.find('+')));
+  if (!absl::StrContains(url, "://") || (scheme != "postgresql" && scheme != "postgres" && scheme != "cockroachdb")) {
+    return absl::InvalidArgumentError(
+        "the database URL must begin with postgresql://, postgres://, cockroachdb:// or sqlite:///");
+  }
+  const std::string plain = absl::StrCat("postgresql", url.substr(url.find("://")));
+  ASSIGN_OR_RETURN(const PostgresParameters parameters, ParsePostgresUrl(plain, options));
+  return DatabaseUrl{DatabaseType::kPostgres, parameters.Get("dbname")};
+}
+
+const std::vector<std::string>& ConnectionKeywords() {
+  return PostgresKeywords();
+}
+
 absl::StatusOr<Database> OpenDatabase(const std::string& url, const std::string& schema,
-                                      absl::Duration connect_timeout) {
-  if (absl::StartsWith(url, kSqliteScheme)) return OpenSqlite(url);
-  if (schema.empty()) return absl::InvalidArgumentError("the system schema has no name; the default is \"dbos\"");
-  if (absl::StartsWith(url, kCockroachScheme)) {
-    return OpenPostgres(absl::StrCat("postgresql://", url.substr(sizeof(kCockroachScheme) - 1)),
-                        CockroachDialect(schema), connect_timeout);
+                                      const ConnectionOptions& options) {
+  ASSIGN_OR_RETURN(const DatabaseUrl parsed, ParseDatabaseUrl(url, options));
+  if (parsed.type == DatabaseType::kPostgres && schema.empty()) {
+    return absl::InvalidArgumentError("the system schema has no name; the default is \"dbos\"");
   }
-  if (absl::StartsWith(url, "postgresql://") || absl::StartsWith(url, "postgres://")) {
-    return OpenPostgres(url, PostgresDialect(schema), connect_timeout);
+  const Dialect dialect = absl::StartsWith(url, "cockroachdb") ? CockroachDialect(schema) : PostgresDialect(schema);
+  ASSIGN_OR_RETURN(Database database, parsed.type == DatabaseType::kSqlite ? OpenSqlite(parsed.name)
+                                                                           : OpenPostgres(url, dialect, options));
+  if (options.echo != Echo::kOff) {
+    database.connect = [connect = database.connect, dialect = database.dialect,
+                        echo = options.echo](ConnectionRole role) { return WithEcho(connect(role), dialect, echo); };
   }
-  return absl::InvalidArgumentError(
-      "the database URL must begin with postgresql://, postgres://, cockroachdb:// or sqlite:///");
+  return database;
 }
 
 }  // namespace dbos::sidecar

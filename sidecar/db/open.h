@@ -1,21 +1,36 @@
 // Database: where a database URL leads, and how to open connections to it.
 //
-// URLs: postgresql://, postgres:// (as libpq has them), cockroachdb:// (the same, for CockroachDB),
-//       sqlite:///relative/path, sqlite:////absolute/path.
+// URLs: postgresql://user:password@host:port/database?parameter=value, as libpq has it (several hosts, IPv6,
+// directories of Unix sockets); postgres:// and postgresql+DRIVER:// (as SQLAlchemy writes it) are the same, and so is
+// cockroachdb://. sqlite:///relative/path, sqlite:////absolute/path; sqlite:// and sqlite:///:memory: are in memory.
+//
 // Threads: any; it is immutable.
 #pragma once
 
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
-#include "absl/time/time.h"
 
 #include "sidecar/db/connection.h"
 #include "sidecar/db/dialect.h"
+#include "sidecar/db/options.h"
 
 namespace dbos::sidecar {
+
+enum class DatabaseType { kPostgres, kSqlite };
+
+struct DatabaseUrl {
+  DatabaseType type = DatabaseType::kPostgres;
+  std::string name;  // PostgreSQL's database; SQLite's path, empty for one in memory
+};
+// InvalidArgument names the fix and never holds a password.
+absl::StatusOr<DatabaseUrl> ParseDatabaseUrl(const std::string& url, const ConnectionOptions& options = {});
+
+// What `connect_args` and the parameters of a URL may be called.
+const std::vector<std::string>& ConnectionKeywords();
 
 struct Database {
   Dialect dialect;
@@ -24,11 +39,8 @@ struct Database {
   std::function<absl::Status()> create_if_missing;  // the database itself, as far as this role may
 };
 
-inline constexpr absl::Duration kConnectTimeout = absl::Seconds(10);
-
-// Opens nothing. InvalidArgument: the URL is not understood; the message names the forms, never the URL's password.
-// `connect_timeout`: how long one connection may take to open, in whole seconds, unless the URL says so itself.
+// Opens nothing. InvalidArgument: the URL or the options are not understood; the message never holds a password.
 absl::StatusOr<Database> OpenDatabase(const std::string& url, const std::string& schema,
-                                      absl::Duration connect_timeout = kConnectTimeout);
+                                      const ConnectionOptions& options = {});
 
 }  // namespace dbos::sidecar

@@ -36,8 +36,9 @@ class EngineLoop::Threads {
   ~Threads() { Stop(); }
 
   void Start() {
-    readers_ = std::make_unique<ReadPool>(storage_, options_.readers, options_.reads_max);
-    prober_ = std::make_unique<ReadPool>(storage_, 1, options_.reads_max);
+    readers_ = std::make_unique<ReadPool>(storage_, StorageRole::kReader, options_.readers, options_.reads_max);
+    prober_ = std::make_unique<ReadPool>(storage_, StorageRole::kReader, 1, options_.reads_max);
+    callers_ = std::make_unique<ReadPool>(storage_, StorageRole::kPooled, options_.callers, options_.reads_max);
     writer_ = std::thread([this] { WriterMain(); });
     keeper_ = std::thread([this] { KeeperMain(); });
   }
@@ -57,7 +58,7 @@ class EngineLoop::Threads {
     }
   }
 
-  bool PostRead(Read read) { return readers_->Post(std::move(read)); }
+  bool PostRead(Read read) { return callers_->Post(std::move(read)); }
 
   EngineStatus status() {
     MutexLock lock(engine_mu_);
@@ -99,6 +100,7 @@ class EngineLoop::Threads {
   // ---- own locks
   std::unique_ptr<ReadPool> readers_;
   std::unique_ptr<ReadPool> prober_;
+  std::unique_ptr<ReadPool> callers_;
   std::atomic<bool> stopping_{false};
   std::atomic<std::int64_t> commit_started_ns_{0};  // 0: no commit under way
 
@@ -271,6 +273,7 @@ void EngineLoop::Threads::Stop() {
   if (keeper_.joinable()) keeper_.join();
   readers_.reset();
   prober_.reset();
+  callers_.reset();
 }
 
 EngineLoop::EngineLoop(std::unique_ptr<Engine> engine, StorageFactory storage, Options options)

@@ -5,8 +5,9 @@
 // batch is waiting it is sent first, and the one before it is answered while the database works; behind a large batch
 // it is sent before that one's commit is known, where the database allows (docs/adr/0005). While the writer has
 // nothing to do, whoever posts an event does its work up to the point of waiting (docs/adr/0004). When a commit takes
-// long, the second thread keeps the engine alive (pings, closings, refusals). Reader threads run reads. The
-// probe has one of its own: behind long reads it would look as if the database did not answer.
+// long, the second thread keeps the engine alive (pings, closings, refusals). Reads have threads in three lanes: the
+// engine's own, the callers', which executions never wait behind, and the probe's: behind long reads it would look as
+// if the database did not answer.
 //
 // Threads:  Post and PostRead may be called from any thread, gRPC's included, but not with a lock held that an event or
 //           a sink's Flush takes; they never block on the database.
@@ -26,7 +27,8 @@ namespace dbos::sidecar {
 class EngineLoop {
  public:
   struct Options {
-    std::size_t readers = 2;
+    std::size_t readers = 2;  // threads for the engine's own reads
+    std::size_t callers = 2;  // threads for PostRead
     std::size_t reads_max = 10'000;
     absl::Duration slow_commit = absl::Milliseconds(5);
     absl::Duration retry_delay_min = absl::Milliseconds(10);

@@ -31,9 +31,10 @@ struct Runner {
 
 }  // namespace
 
-ReadPool::ReadPool(const StorageFactory& storage, std::size_t threads, std::size_t reads_max) : reads_max_(reads_max) {
+ReadPool::ReadPool(const StorageFactory& storage, StorageRole role, std::size_t threads, std::size_t reads_max)
+    : reads_max_(reads_max) {
   for (std::size_t i = 0; i < threads; ++i) {
-    threads_.emplace_back([this, storage] { ThreadMain(storage); });
+    threads_.emplace_back([this, storage, role] { ThreadMain(storage, role); });
   }
 }
 
@@ -56,8 +57,8 @@ bool ReadPool::Post(Read read) {
   return true;
 }
 
-void ReadPool::ThreadMain(const StorageFactory& storage) {
-  const std::unique_ptr<Storage> own = storage(StorageRole::kReader);
+void ReadPool::ThreadMain(const StorageFactory& storage, StorageRole role) {
+  const std::unique_ptr<Storage> own = storage(role);
   while (true) {
     Read read;
     {

@@ -22,7 +22,7 @@ class ReadPool {
  public:
   using Read = absl::AnyInvocable<void(Storage&)>;
 
-  ReadPool(const StorageFactory& storage, std::size_t threads, std::size_t reads_max);
+  ReadPool(const StorageFactory& storage, StorageRole role, std::size_t threads, std::size_t reads_max);
   ~ReadPool();
   ReadPool(const ReadPool&) = delete;
   ReadPool& operator=(const ReadPool&) = delete;
@@ -33,7 +33,7 @@ class ReadPool {
   static absl::StatusOr<ReadResult> Run(Storage& storage, const ReadRequest& request);
 
  private:
-  void ThreadMain(const StorageFactory& storage);
+  void ThreadMain(const StorageFactory& storage, StorageRole role);
 
   const std::size_t reads_max_;
   Mutex mu_;

@@ -7,9 +7,9 @@
 #include "absl/time/time.h"
 
 #include "sidecar/base/status.h"
+#include "sidecar/db/database_url.h"
 #include "sidecar/server/application_database.h"
 #include "sidecar/server/commands.h"
-#include "sidecar/server/database.h"
 #include "sidecar/server/exit_codes.h"
 #include "sidecar/server/migration_directory.h"
 

@@ -16,6 +16,7 @@
 #include "sidecar/base/check.h"
 #include "sidecar/base/logging.h"
 #include "sidecar/base/status.h"
+#include "sidecar/db/database_url.h"
 #include "sidecar/server/database.h"
 #include "sidecar/server/migration_directory.h"
 
@@ -67,7 +68,6 @@ Entries RunUnlessStopped(const Database& database, const std::vector<MigrationFi
 
 absl::StatusOr<std::string> ApplicationDatabaseUrl(const Config& config) {
   if (!config.application_database_url.empty()) return config.application_database_url;
-  if (config.system_database_url == DefaultDatabaseUrl(config.name)) return config.system_database_url;
   return absl::FailedPreconditionError(
       "there is no application database: set application_database_url (DBOS_APPLICATION_DATABASE_URL, --app-database); "
       "it may be the same as system_database_url");
@@ -75,7 +75,7 @@ absl::StatusOr<std::string> ApplicationDatabaseUrl(const Config& config) {
 
 absl::StatusOr<Database> OpenApplicationDatabase(const Config& config) {
   ASSIGN_OR_RETURN(const std::string url, ApplicationDatabaseUrl(config));
-  return OpenDatabase(url, config.schema);
+  return OpenDatabase(url, config.schema, ConnectionOptionsOf(config));
 }
 
 Entries MigrateApplication(const Config& config, const std::vector<MigrationFile>& files,
@@ -86,7 +86,7 @@ Entries MigrateApplication(const Config& config, const std::vector<MigrationFile
   while (true) {
     Entries entries = RunUnlessStopped(database, files, choices, signals);
     if (!absl::IsUnavailable(entries.status()) || absl::Now() + kPause > give_up) return entries;
-    Log(LogLevel::kWarning, "the application database is not there yet, trying again",
+    Log(LogLevel::kWarning, "the application database cannot be migrated yet, trying again",
         {{"database", DescribeDatabase(url)}, {"error", Message(entries.status())}});
     const auto signal = signals.Wait(kPause);
     if (signal && signal->number != SIGCHLD) return Stopped();

@@ -11,6 +11,7 @@
 
 #include "sidecar/server/commands.h"
 #include "sidecar/server/exit_codes.h"
+#include "sidecar/server/setting.h"
 #include "sidecar/server/sidecar.h"
 
 namespace dbos::sidecar {
@@ -51,6 +52,7 @@ struct Parsed {
 void AddSettings(CLI::App& command, Parsed& parsed) {
   command.add_option("--config", parsed.config_file, "configuration file (default dbos-config.yaml, if it exists)");
   for (const Setting& setting : Settings()) {
+    if (setting.flag.empty()) continue;
     command.add_option_function<std::string>(
         "--" + setting.flag, [&parsed, flag = setting.flag](const std::string& value) { parsed.values[flag] = value; },
         setting.help + " [" + setting.env + "]");
@@ -106,21 +108,23 @@ int Migrate(const Config& config, Parsed& parsed) {
   return AppMigrateCommand(config, parsed.migrations);
 }
 
-absl::StatusOr<Config> Load(const Parsed& parsed) {
+absl::StatusOr<Config> Load(const Parsed& parsed, Origins& origins) {
   ConfigSources sources;
   sources.file = parsed.config_file;
   sources.environment = [](const char* name) -> const char* {
     return std::getenv(name);
   };  // NOLINT(concurrency-mt-unsafe): no thread runs yet
   sources.flags = parsed.values;
-  return LoadConfig(sources);
+  return LoadConfig(sources, &origins);
 }
 
 int Run(const CLI::App& app, Parsed& parsed) {
-  absl::StatusOr<Config> config = Load(parsed);
+  Origins origins;
+  absl::StatusOr<Config> config = Load(parsed, origins);
   if (!config.ok()) return Fail(kExitUsage, config.status());
   if (app.got_subcommand("dev")) return DevCommand(*std::move(config), parsed.command);
-  if (absl::Status status = CompleteConfig(*config); !status.ok()) return Fail(kExitUsage, status);
+  if (absl::Status status = CompleteConfig(*config, &origins); !status.ok()) return Fail(kExitUsage, status);
+  if (app.got_subcommand("config")) return ConfigCheckCommand(*config, origins);
   if (app.got_subcommand("serve")) return ServeCommand(*config);
   if (app.got_subcommand("migrate")) return Migrate(*config, parsed);
   const CLI::App* workflow = app.get_subcommand("workflow");
@@ -153,6 +157,9 @@ int RunCommandLine(int argc, char** argv) {
   CLI::App* migrate = app.add_subcommand("migrate", "create or update the system database, then end");
   AddSettings(*migrate, parsed);
   AddAppMigrations(*migrate, parsed);
+  CLI::App* config = app.add_subcommand("config", "the configuration");
+  config->require_subcommand(1);
+  AddSettings(*config->add_subcommand("check", "print what is effective, and where it comes from"), parsed);
   AddWorkflow(app, parsed);
   try {
     app.parse(argc, argv);

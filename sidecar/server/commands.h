@@ -20,6 +20,9 @@ int DevCommand(Config config, const std::vector<std::string>& command);
 
 int MigrateCommand(const Config& config);
 
+// Prints every key with its effective value, without secrets, and where it comes from.
+int ConfigCheckCommand(const Config& config, const Origins& origins);
+
 enum class OutputFormat { kTable, kJson };
 
 // The user's migrations, on the application database.

@@ -7,13 +7,20 @@
 
 #include <unistd.h>
 
+#include "absl/strings/match.h"
+
+#include "sidecar/base/nearest.h"
 #include "sidecar/base/status.h"
 #include "sidecar/server/config_file.h"
+#include "sidecar/server/setting.h"
+#include "sidecar/server/small_file.h"
 
 namespace dbos::sidecar {
 namespace {
 
 constexpr char kDefaultFile[] = "dbos-config.yaml";
+constexpr char kFileKey[] = "_file";
+constexpr char kFileVariable[] = "_FILE";
 constexpr char kContainerDirectory[] = "/run/dbos";
 constexpr std::size_t kNameMin = 3;
 constexpr std::size_t kNameMax = 30;
@@ -22,51 +29,102 @@ bool IsNameCharacter(char c) {
   return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
 }
 
-absl::Status Apply(const Setting& setting, const std::string& source, const std::string& value, Config& config) {
-  const std::string fault = setting.apply(value, config);
-  if (fault.empty()) return absl::OkStatus();
-  return absl::InvalidArgumentError(source + " " + fault + ", not \"" + value + "\"");
+// A value and where it was given.
+struct Given {
+  std::string text;
+  std::string source;
+};
+using GivenValues = std::map<std::string, Given>;  // by key; what is given later replaces what was there
+
+const Setting* Find(const std::string& key) {
+  for (const Setting& setting : Settings()) {
+    if (setting.key == key) return &setting;
+  }
+  return nullptr;
 }
 
-absl::Status ApplyFile(const std::string& path, const Environment& environment, Config& config) {
+absl::Status UnknownKey(const std::string& path, const std::string& key) {
+  std::vector<std::string> keys;
+  for (const Setting& setting : Settings()) keys.push_back(setting.key);
+  return absl::InvalidArgumentError(path + ": unknown key \"" + key + "\"" + DidYouMean(key, keys) +
+                                    " (dbos-sidecar config check lists the keys)");
+}
+
+absl::Status GiveFromFile(const std::string& source, const std::string& path, GivenValues::mapped_type& into) {
+  absl::StatusOr<std::string> secret = ReadSecretFile(path);
+  if (!secret.ok()) return absl::InvalidArgumentError(source + ": " + Message(secret.status()));
+  into = {*std::move(secret), source + " (" + path + ")"};
+  return absl::OkStatus();
+}
+
+absl::Status Twice(const std::string& one, const std::string& other) {
+  return absl::InvalidArgumentError(one + " and " + other + " are both given: keep one of them");
+}
+
+// Empty values are no values.
+absl::Status CollectFile(const std::string& path, const Environment& environment, GivenValues& given) {
   ASSIGN_OR_RETURN(const auto values, ReadConfigFile(path, environment));
   for (const auto& [key, value] : values) {
-    const auto known = std::find_if(Settings().begin(), Settings().end(),
-                                    [&name = key](const Setting& setting) { return setting.key == name; });
-    if (known == Settings().end()) {
-      std::string keys;
-      for (const Setting& setting : Settings()) keys += " " + setting.key;
-      return absl::InvalidArgumentError(path + ": unknown key \"" + key + "\"; the keys are:" + keys);
+    const std::string source = path + ": " + key;
+    if (Find(key) != nullptr) {
+      if (!value.empty()) given[key] = {value, source};
+      continue;
     }
-    RETURN_IF_ERROR(Apply(*known, path + ": " + key, value, config));
+    const std::string base = absl::EndsWith(key, kFileKey) ? key.substr(0, key.size() - sizeof(kFileKey) + 1) : "";
+    const Setting* setting = Find(base);
+    if (setting == nullptr || !setting->has_file) return UnknownKey(path, key);
+    if (values.contains(base)) return Twice(path + ": " + base, key);
+    if (!value.empty()) RETURN_IF_ERROR(GiveFromFile(source, value, given[base]));
   }
   return absl::OkStatus();
 }
 
+absl::Status CollectEnvironment(const Environment& environment, GivenValues& given) {
+  const auto value_of = [&](const std::string& name) {
+    const char* value = name.empty() ? nullptr : environment(name.c_str());
+    return std::string(value == nullptr ? "" : value);
+  };
+  for (const Setting& setting : Settings()) {
+    const std::string value = value_of(setting.env);
+    const std::string file = setting.has_file ? value_of(setting.env + kFileVariable) : "";
+    if (!value.empty() && !file.empty()) return Twice(setting.env, setting.env + kFileVariable);
+    if (!value.empty()) given[setting.key] = {value, setting.env};
+    if (!file.empty()) RETURN_IF_ERROR(GiveFromFile(setting.env + kFileVariable, file, given[setting.key]));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Apply(const Setting& setting, const Given& given, Config& config) {
+  const std::string fault = setting.apply(given.text, config);
+  if (fault.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(given.source + " " + fault + ", not \"" + given.text + "\"");
+}
+
 }  // namespace
 
-absl::StatusOr<Config> LoadConfig(const ConfigSources& sources) {
-  Config config;
+absl::StatusOr<Config> LoadConfig(const ConfigSources& sources, Origins* origins) {
+  GivenValues given;
   std::error_code error;
-  const bool has_file = !sources.file.empty() || std::filesystem::exists(kDefaultFile, error);
-  if (has_file) {
+  if (!sources.file.empty() || std::filesystem::exists(kDefaultFile, error)) {
     const std::string path = sources.file.empty() ? kDefaultFile : sources.file;
-    RETURN_IF_ERROR(ApplyFile(path, sources.environment, config));
+    RETURN_IF_ERROR(CollectFile(path, sources.environment, given));
   }
-  for (const Setting& setting : Settings()) {
-    const char* value = sources.environment(setting.env.c_str());
-    if (value != nullptr && *value != '\0') RETURN_IF_ERROR(Apply(setting, setting.env, value, config));
-  }
+  RETURN_IF_ERROR(CollectEnvironment(sources.environment, given));
   for (const Setting& setting : Settings()) {
     const auto flag = sources.flags.find(setting.flag);
-    if (flag != sources.flags.end()) RETURN_IF_ERROR(Apply(setting, "--" + setting.flag, flag->second, config));
+    if (flag != sources.flags.end()) given[setting.key] = {flag->second, "--" + setting.flag};
+  }
+  Config config;
+  for (const auto& [key, value] : given) {
+    RETURN_IF_ERROR(Apply(*Find(key), value, config));
+    if (origins != nullptr) (*origins)[key] = value.source;
   }
   return config;
 }
 
-absl::Status CompleteConfig(Config& config) {
+absl::Status CompleteConfig(Config& config, Origins* origins) {
   RETURN_IF_ERROR(CheckName(config.name));
-  if (config.system_database_url.empty()) config.system_database_url = DefaultDatabaseUrl(config.name);
+  RETURN_IF_ERROR(DeriveDatabases(config, origins));
   if (config.address.empty()) config.address = DefaultAddress();
   if (!config.allowed.any && config.allowed.uids.empty()) config.allowed.uids.push_back(getuid());
   return absl::OkStatus();

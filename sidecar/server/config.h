@@ -1,13 +1,15 @@
 // Config: everything that can be set, and where its value comes from.
 //
-// Precedence: dbos-config.yaml < environment < flags. An unknown key is an error. Values of the file may hold ${VAR}.
+// Precedence: default < dbos-config.yaml < environment < flags. An unknown key is an error. Secrets may be kept in
+// files of their own: `<key>_file` in the configuration, `<VARIABLE>_FILE` in the environment.
 //
-// Blocking: reads one small file. Errors: InvalidArgument; the message names the key, its source and the fix.
-// Secrets:  the database URL may hold a password: never log it.
+// Blocking: reads a few small files. Errors: InvalidArgument; the message names the key, its source and the fix.
+// Secrets:  URLs and connect_args may hold passwords: show them by Setting::show only.
 #pragma once
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +20,7 @@
 #include "absl/time/time.h"
 
 #include "sidecar/base/logging.h"
+#include "sidecar/db/options.h"
 #include "sidecar/rpc/grpc_server.h"
 #include "sidecar/server/acceptor.h"
 #include "sidecar/store/legacy_payloads.h"
@@ -26,11 +29,19 @@ namespace dbos::sidecar {
 
 struct Config {
   std::string name;
-  std::string system_database_url;                  // empty: DefaultDatabaseUrl(name)
-  std::string application_database_url;             // see ApplicationDatabaseUrl
+  std::string system_database_url;                  // never empty after CompleteConfig
+  std::string application_database_url;             // empty after CompleteConfig: there is none
+  std::string direct_database_url;                  // of the system database, past a pooler; empty: the same
   std::vector<std::string> application_migrations;  // directories of migrations that run at start
   std::string schema = "dbos";
-  std::string address;  // empty: DefaultAddress()
+  std::optional<int> system_pool_size;  // none: pool.size
+  PoolOptions pool;
+  std::map<std::string, std::string> connect_args;
+  bool echo = false;             // log every SQL statement
+  bool hide_parameters = true;   // but not its parameters
+  std::string password_file;     // read before each connection whose URL holds no password
+  std::string password_command;  // or run
+  std::string address;           // empty: DefaultAddress()
   mode_t socket_mode = kPrivateSocketMode;
   AllowedPeers allowed;     // nobody: the own user
   std::string executor_id;  // empty: kept in the state directory
@@ -44,16 +55,8 @@ struct Config {
   absl::Duration database_wait = absl::Seconds(60);  // how long to wait at start for a database that is not there
 };
 
-// One thing that can be set. Empty `env` or `flag`: not settable there.
-struct Setting {
-  std::string key;  // in dbos-config.yaml; a dot separates the section
-  std::string env;
-  std::string flag;  // without the dashes
-  std::string help;
-  // Returns what is wrong with the value, or nothing.
-  std::function<std::string(const std::string& value, Config& config)> apply;
-};
-const std::vector<Setting>& Settings();
+// Where the value of a key comes from: a file, a variable, a flag, or a rule.
+using Origins = std::map<std::string, std::string>;
 
 using Environment = std::function<const char*(const char* name)>;
 
@@ -63,10 +66,19 @@ struct ConfigSources {
   std::map<std::string, std::string> flags;  // by Setting::flag
 };
 
-absl::StatusOr<Config> LoadConfig(const ConfigSources& sources);
+// `origins`, if any: by key, for those that are set.
+absl::StatusOr<Config> LoadConfig(const ConfigSources& sources, Origins* origins = nullptr);
 
-// Fills what was left open: name is checked, database, address and allowed users get their defaults.
-absl::Status CompleteConfig(Config& config);
+// Fills what was left open: the name is checked, databases, address and allowed users get their defaults.
+absl::Status CompleteConfig(Config& config, Origins* origins = nullptr);
+
+// Which databases there are, of those that were named:
+//   none          the SQLite default serves both
+//   system        there is no application database
+//   application   PostgreSQL: the system database is <application database>_dbos on the same server;
+//                 SQLite: the system tables are in the same file
+//   both          as given; both PostgreSQL or both SQLite
+absl::Status DeriveDatabases(Config& config, Origins* origins = nullptr);
 
 // 3 to 30 lower-case letters, digits, dashes and underscores.
 absl::Status CheckName(const std::string& name);

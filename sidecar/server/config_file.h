@@ -10,8 +10,8 @@
 
 namespace dbos::sidecar {
 
-// Keys of sections are joined with a dot, lists with commas; ${VAR} is replaced from the environment.
-// InvalidArgument: not readable, not YAML, not a mapping, a variable that is not set.
+// Keys of sections are joined with dots, lists with commas; ${VAR} is replaced (substitution.h).
+// InvalidArgument: not readable, larger than 1 MiB, not YAML, not a mapping, a key given twice, a variable not set.
 absl::StatusOr<std::map<std::string, std::string>> ReadConfigFile(const std::string& path,
                                                                   const Environment& environment);
 

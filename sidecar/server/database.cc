@@ -11,13 +11,13 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "absl/strings/match.h"
 #include "absl/time/clock.h"
 
 #include "sidecar/base/check.h"
 #include "sidecar/base/status.h"
 #include "sidecar/db/migrator.h"
 #include "sidecar/db/open.h"
+#include "sidecar/server/password_source.h"
 #include "sidecar/store/open_storage.h"
 
 namespace dbos::sidecar {
@@ -34,10 +34,18 @@ absl::Status Unreachable(const Config& config, const absl::Status& last) {
                                 Message(last) + "): start it, check --database, or wait longer with --database-wait");
 }
 
+// Past a pooler, if the configuration tells the way.
+absl::StatusOr<Database> OpenDirectly(const Config& config, absl::Duration connect_timeout = kConnectTimeout) {
+  ConnectionOptions options = ConnectionOptionsOf(config);
+  options.connect_timeout = connect_timeout;
+  return OpenDatabase(config.direct_database_url.empty() ? config.system_database_url : config.direct_database_url,
+                      config.schema, options);
+}
+
 absl::StatusOr<int> MigrateDatabase(const Config& config, absl::Duration within) {
   // Two connections, one after the other, when the first does not open: the database may have to be created.
   const absl::Duration each = std::clamp(within / 2, kShortestConnectTimeout, kConnectTimeout);
-  ASSIGN_OR_RETURN(const Database database, OpenDatabase(config.system_database_url, config.schema, each));
+  ASSIGN_OR_RETURN(const Database database, OpenDirectly(config, each));
   return Migrate(database);
 }
 
@@ -77,20 +85,16 @@ absl::Status NoSuchDatabase(const Config& config, const std::string& why) {
 
 }  // namespace
 
-std::string DescribeDatabase(const std::string& url) {
-  if (absl::StartsWith(url, "sqlite:")) return url;
-  const std::size_t scheme = url.find("://");
-  if (scheme == std::string::npos) return "(not a URL)";
-  std::string place = url.substr(scheme + 3);
-  place = place.substr(0, place.find('?'));
-  // A password may hold an "@": the last one before the path ends it.
-  const std::size_t user_end = place.rfind('@');
-  if (user_end != std::string::npos) place.erase(0, user_end + 1);
-  return url.substr(0, scheme + 3) + place;
+ConnectionOptions ConnectionOptionsOf(const Config& config) {
+  ConnectionOptions options;
+  options.connect_args = config.connect_args;
+  options.password = PasswordSourceOf(config);
+  if (config.echo) options.echo = config.hide_parameters ? Echo::kStatements : Echo::kParameters;
+  return options;
 }
 
 absl::StatusOr<std::unique_ptr<FileLock>> LockDatabase(const Config& config) {
-  ASSIGN_OR_RETURN(const Database database, OpenDatabase(config.system_database_url, config.schema));
+  ASSIGN_OR_RETURN(const Database database, OpenDirectly(config));
   if (database.sqlite_path.empty()) return std::unique_ptr<FileLock>();
   return FileLock::Take(database.sqlite_path + ".lock", "the SQLite database " + database.sqlite_path);
 }
@@ -114,7 +118,7 @@ absl::StatusOr<int> AwaitDatabase(const Config& config, Signals& signals) {
 }
 
 absl::Status RequireDatabase(const Config& config) {
-  ASSIGN_OR_RETURN(const Database database, OpenDatabase(config.system_database_url, config.schema));
+  ASSIGN_OR_RETURN(const Database database, OpenDirectly(config));
   if (!database.sqlite_path.empty() && !std::filesystem::exists(database.sqlite_path)) {
     return NoSuchDatabase(config, "there is no such file");
   }
@@ -125,7 +129,17 @@ absl::Status RequireDatabase(const Config& config) {
 }
 
 absl::StatusOr<StorageFactory> OpenSystemStorage(const Config& config, const std::string& executor_id) {
-  return OpenStorage({config.system_database_url, config.schema, executor_id, config.name, config.legacy_payloads});
+  StorageOptions options;
+  options.database_url = config.system_database_url;
+  options.direct_database_url = config.direct_database_url;
+  options.schema = config.schema;
+  options.executor_id = executor_id;
+  options.application_name = config.name;
+  options.legacy_payloads = config.legacy_payloads;
+  options.connection = ConnectionOptionsOf(config);
+  options.pool = config.pool;
+  if (config.system_pool_size) options.pool.size = *config.system_pool_size;
+  return OpenStorage(options);
 }
 
 }  // namespace dbos::sidecar

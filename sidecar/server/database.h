@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
+#include "sidecar/db/database_url.h"
 #include "sidecar/server/config.h"
 #include "sidecar/server/file_lock.h"
 #include "sidecar/server/signals.h"
@@ -16,8 +17,8 @@
 
 namespace dbos::sidecar {
 
-// Kind and place of a database, without user, password or options.
-std::string DescribeDatabase(const std::string& url);
+// What the configuration says about connections, to whichever database.
+ConnectionOptions ConnectionOptionsOf(const Config& config);
 
 // A SQLite file has one writing process: "<file>.lock". Null for databases that serve many.
 absl::StatusOr<std::unique_ptr<FileLock>> LockDatabase(const Config& config);

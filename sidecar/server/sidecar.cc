@@ -1,5 +1,6 @@
 #include "sidecar/server/sidecar.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <utility>
 
@@ -22,6 +23,7 @@ namespace dbos::sidecar {
 namespace {
 
 constexpr int kRoundsUntilTrim = 10;
+constexpr int kCallersMax = 4;                                  // reads of the user at once
 constexpr absl::Duration kSurvivorsListed = absl::Seconds(10);  // well beyond the grace they have to come back
 constexpr absl::Duration kCallsGrace = absl::Seconds(2);
 // For the database's last answers, when everything is handed back or given up.
@@ -83,8 +85,10 @@ absl::Status Sidecar::Serve() {
   EngineOptions options;
   options.ping_timeout = config_.ping_timeout;
   options.expected_incarnations = ledger_->Survivors();
-  loop_ = std::make_unique<EngineLoop>(std::make_unique<Engine>(options, RandomUuid), std::move(storage),
-                                       EngineLoop::Options());
+  EngineLoop::Options threads;
+  const int pooled = config_.system_pool_size.value_or(config_.pool.size) + config_.pool.max_overflow;
+  threads.callers = static_cast<std::size_t>(std::min(pooled, kCallersMax));
+  loop_ = std::make_unique<EngineLoop>(std::make_unique<Engine>(options, RandomUuid), std::move(storage), threads);
   loop_->Start();
   migrations_ = std::make_unique<MigrationThread>(config_);
   grpc_ = GrpcServer::Start(*loop_, Info(), *ledger_, *migrations_, config_.reflection);

@@ -3,17 +3,33 @@
 #include <memory>
 
 #include "sidecar/base/status.h"
+#include "sidecar/db/connection_pool.h"
 #include "sidecar/store/database_storage.h"
 
 namespace dbos::sidecar {
 
 absl::StatusOr<StorageFactory> OpenStorage(const StorageOptions& options) {
-  ASSIGN_OR_RETURN(const Database database, OpenDatabase(options.database_url, options.schema));
+  ASSIGN_OR_RETURN(const Database database, OpenDatabase(options.database_url, options.schema, options.connection));
+  const std::string& direct_url =
+      options.direct_database_url.empty() ? options.database_url : options.direct_database_url;
+  ASSIGN_OR_RETURN(const Database direct, OpenDatabase(direct_url, options.schema, options.connection));
+  const auto pool =
+      ConnectionPool::Create("system", options.pool, [database] { return database.connect(ConnectionRole::kReader); });
   const Identity identity = {options.executor_id, options.application_name};
   const LegacyPayloads legacy = options.legacy_payloads;
-  return StorageFactory([database, identity, legacy](StorageRole role) -> std::unique_ptr<Storage> {
-    const ConnectionRole connection = role == StorageRole::kWriter ? ConnectionRole::kWriter : ConnectionRole::kReader;
-    return std::make_unique<DatabaseStorage>(database.connect(connection), identity, legacy);
+  const auto connect = [database, direct, pool](StorageRole role) {
+    switch (role) {
+      case StorageRole::kWriter:
+        return direct.connect(ConnectionRole::kWriter);
+      case StorageRole::kReader:
+        return database.connect(ConnectionRole::kReader);
+      case StorageRole::kPooled:
+        break;
+    }
+    return PooledConnection(pool);
+  };
+  return StorageFactory([connect, identity, legacy](StorageRole role) -> std::unique_ptr<Storage> {
+    return std::make_unique<DatabaseStorage>(connect(role), identity, legacy);
   });
 }
 

@@ -17,6 +17,9 @@ struct StorageOptions {
   std::string executor_id;
   std::string application_name;
   LegacyPayloads legacy_payloads = LegacyPayloads::kOff;
+  std::string direct_database_url = {};  // past a pooler, for the writer; empty: the same
+  ConnectionOptions connection = {};
+  PoolOptions pool = {};  // of StorageRole::kPooled
 };
 
 // The factory gives each thread a Storage of its own, which connects with its first use.

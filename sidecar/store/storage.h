@@ -122,8 +122,9 @@ class Storage {
   virtual absl::StatusOr<StepPage> ListSteps(const StepFilter& filter) = 0;
 };
 
-// The writer commits batches on its own pinned connection; readers do everything else.
-enum class StorageRole { kWriter, kReader };
+// The writer commits batches on its own pinned connection. A reader has its own too, since executions wait for it;
+// reads on behalf of callers share a pool, so that they starve neither.
+enum class StorageRole { kWriter, kReader, kPooled };
 using StorageFactory = std::function<std::unique_ptr<Storage>(StorageRole)>;
 
 }  // namespace dbos::sidecar

@@ -2,7 +2,7 @@
 """What the documentation names exists, and what it shows runs.
 
 Every path in backquotes (`sidecar/engine/loop.h`, `migrations/`) is in the tree, every relative link leads somewhere,
-every setting of sidecar/server/settings.cc has its row in README.md, and every fenced block of README.md is of a kind
+every setting of sidecar/server/*settings.cc has its row in README.md, and every fenced block of README.md is of a kind
 that tests/e2e/readme/readme_test.py executes.
 """
 import pathlib
@@ -17,8 +17,8 @@ PATH = re.compile(rf"`(?:\./)?({TOP}/[\w./*-]*)(?:[ `])")
 LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#]+)")
 FENCE = re.compile(r"^```(\w*)[^\n]*\n.*?^```$", re.MULTILINE | re.DOTALL)
 EXECUTED = {"sh", "console", "cpp", "cmake", "yaml"}
-SETTINGS = pathlib.PurePosixPath("sidecar/server/settings.cc")
-SETTING = re.compile(r'^ *\{"([a-z_.]+)", "([A-Z_]*)", "([a-z-]*)",', re.MULTILINE)
+SETTINGS = "sidecar/server/*settings.cc"
+SETTING = re.compile(r'\bMake\(\s*"([a-z_.]+)", "([A-Z_]*)", "([a-z-]*)",')
 
 
 def exists(root: pathlib.Path, path: str) -> bool:
@@ -39,11 +39,12 @@ def check_page(root: pathlib.Path, path: pathlib.PurePosixPath) -> list[str]:
 
 def check_settings(root: pathlib.Path) -> list[str]:
     """A row begins with `| key | ENVIRONMENT | --flag |`, each in backquotes."""
-    if not (root / SETTINGS).exists():
-        return []
     readme = (root / "README.md").read_text(encoding="utf-8") if (root / "README.md").exists() else ""
-    settings = SETTING.findall((root / SETTINGS).read_text(encoding="utf-8"))
-    found = [] if settings else [f"{SETTINGS}: no setting found; has its form changed?"]
+    settings, found = [], []
+    for path in sorted(root.glob(SETTINGS)):
+        listed = SETTING.findall(path.read_text(encoding="utf-8"))
+        settings += listed
+        found += [] if listed else [f"{path.relative_to(root)}: no setting found; has its form changed?"]
     for key, variable, flag in settings:
         cells = [f"`{key}`", f"`{variable}`" if variable else "", f"`--{flag}`" if flag else ""]
         row = "| " + " | ".join(cells) + " |"
@@ -63,9 +64,9 @@ PLANTED = [
     Planted("README.md", "[here](sidecar/x.md) and [there](https://example.org)\n", "links to sidecar/x.md"),
     Planted("README.md", "```python\nprint()\n```\n", "a block of kind 'python' is not executed"),
     Planted("README.md", "```sh\ntrue\n```\n", ""),
-    Planted(str(SETTINGS), '      {"log.level", "DBOS_LEVEL", "level", "help"},\n',
+    Planted("sidecar/server/settings.cc", '      Make("log.level", "DBOS_LEVEL", "level", "help"),\n',
             "begins with | `log.level` | `DBOS_LEVEL` | `--level` |"),
-    Planted(str(SETTINGS), "other text\n", "no setting found"),
+    Planted("sidecar/server/settings.cc", "other text\n", "no setting found"),
 ]
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@
 #include "sidecar/base/status.h"
 #include "sidecar/db/error_offset.h"
 #include "sidecar/db/postgres/binary_parameters.h"
+#include "sidecar/db/postgres/postgres_database.h"
 #include "sidecar/db/postgres/postgres_errors.h"
 
 namespace dbos::sidecar {
@@ -54,15 +55,20 @@ void NoteOffset(const PGresult* result, const std::string& sql, absl::Status& er
 }  // namespace
 
 std::unique_ptr<Connection> OpenPostgresConnection(const PostgresParameters& parameters, const Dialect& dialect,
-                                                   ConnectionRole role) {
-  return std::make_unique<PostgresConnection>(parameters, dialect, role);
+                                                   ConnectionRole role, const PasswordSource& password) {
+  return std::make_unique<PostgresConnection>(parameters, dialect, role, password);
 }
 
 absl::Status PostgresConnection::Connect() {
   if (connection_ != nullptr) return absl::OkStatus();
+  PostgresParameters parameters = parameters_;
+  if (password_ && parameters.Get("password").empty()) {
+    ASSIGN_OR_RETURN(const std::string password, password_());
+    parameters.Set("password", password);
+  }
   std::vector<const char*> keywords;
   std::vector<const char*> values;
-  for (const auto& [keyword, value] : parameters_.values) {
+  for (const auto& [keyword, value] : parameters.values) {
     keywords.push_back(keyword.c_str());
     values.push_back(value.c_str());
   }

@@ -16,14 +16,15 @@
 
 #include "sidecar/db/connection.h"
 #include "sidecar/db/dialect.h"
-#include "sidecar/db/postgres/postgres_database.h"
+#include "sidecar/db/options.h"
+#include "sidecar/db/postgres/postgres_url.h"
 
 namespace dbos::sidecar {
 
 class PostgresConnection : public Connection {
  public:
-  PostgresConnection(PostgresParameters parameters, Dialect dialect, ConnectionRole role)
-      : parameters_(std::move(parameters)), dialect_(std::move(dialect)), role_(role) {}
+  PostgresConnection(PostgresParameters parameters, Dialect dialect, ConnectionRole role, PasswordSource password)
+      : parameters_(std::move(parameters)), dialect_(std::move(dialect)), role_(role), password_(std::move(password)) {}
 
   using Connection::RunBatch;
   absl::StatusOr<std::vector<Result>> RunBatch(std::span<const Statement> statements,
@@ -83,6 +84,7 @@ class PostgresConnection : public Connection {
   const PostgresParameters parameters_;
   const Dialect dialect_;
   const ConnectionRole role_;
+  const PasswordSource password_;                        // null: the parameters', or libpq's own ways
   std::unique_ptr<PGconn, CloseConnection> connection_;  // null: not connected
   std::unordered_map<const Query*, Prepared> prepared_;
   std::unordered_map<const Query*, Prepared> prepared_for_one_row_;

@@ -1,7 +1,5 @@
 #include "sidecar/db/postgres/postgres_database.h"
 
-#include <libpq-fe.h>
-
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 
@@ -17,62 +15,18 @@ constexpr Query kDatabaseExists = {
     .sql = "SELECT 1 FROM pg_database WHERE datname = $1",
 };
 
-// A dead peer is noticed within half a minute, whichever side of a call it dies on.
-constexpr std::pair<const char*, const char*> kDefaults[] = {
-    {"keepalives", "1"},       {"keepalives_idle", "10"},     {"keepalives_interval", "5"},
-    {"keepalives_count", "3"}, {"tcp_user_timeout", "25000"}, {"application_name", "dbos_transact"}};
-
 }  // namespace
 
-std::string PostgresParameters::Get(const std::string& keyword) const {
-  for (const auto& [name, value] : values) {
-    if (name == keyword) return value;
-  }
-  return "";
-}
-
-void PostgresParameters::Set(const std::string& keyword, const std::string& value) {
-  for (auto& [name, old] : values) {
-    if (name != keyword) continue;
-    old = value;
-    return;
-  }
-  values.emplace_back(keyword, value);
-}
-
-absl::StatusOr<PostgresParameters> ParsePostgresUrl(const std::string& url, absl::Duration connect_timeout) {
-  char* error = nullptr;
-  PQconninfoOption* options = PQconninfoParse(url.c_str(), &error);
-  if (options == nullptr) {
-    PQfreemem(error);  // libpq repeats parts of the URL in it, the password included
-    return absl::InvalidArgumentError(
-        "the database URL is malformed; the form is postgresql://user:password@host:port/database?sslmode=require, "
-        "with "
-        "special characters percent-encoded");
-  }
-  PostgresParameters parameters;
-  for (const PQconninfoOption* option = options; option->keyword != nullptr; ++option) {
-    if (option->val != nullptr) parameters.Set(option->keyword, option->val);
-  }
-  PQconninfoFree(options);
-  if (parameters.Get("connect_timeout").empty()) {
-    parameters.Set("connect_timeout", absl::StrCat(absl::ToInt64Seconds(connect_timeout)));
-  }
-  for (const auto& [keyword, value] : kDefaults) {
-    if (parameters.Get(keyword).empty()) parameters.Set(keyword, value);
-  }
-  return parameters;
-}
-
-absl::Status CreatePostgresDatabase(const PostgresParameters& parameters, const Dialect& dialect) {
+absl::Status CreatePostgresDatabase(const PostgresParameters& parameters, const Dialect& dialect,
+                                    const PasswordSource& password) {
   const std::string name = parameters.Get("dbname");
   if (name.empty() || name == "postgres") return absl::OkStatus();
-  if (OpenPostgresConnection(parameters, dialect, ConnectionRole::kMigration)->RunScript("SELECT 1").ok()) {
+  if (OpenPostgresConnection(parameters, dialect, ConnectionRole::kMigration, password)->RunScript("SELECT 1").ok()) {
     return absl::OkStatus();
   }
   PostgresParameters server = parameters;
   server.Set("dbname", "postgres");
-  const auto connection = OpenPostgresConnection(server, dialect, ConnectionRole::kMigration);
+  const auto connection = OpenPostgresConnection(server, dialect, ConnectionRole::kMigration, password);
   Statement exists(kDatabaseExists, {std::string_view(name)});
   ASSIGN_OR_RETURN(const Result found, connection->Execute(exists));
   if (found.size() > 0) return absl::OkStatus();

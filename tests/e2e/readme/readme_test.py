@@ -5,7 +5,8 @@
               at, because continuous integration runs exactly those
   console     `$ command` lines with the output that must follow
   cpp, cmake  written to the file that the fence names; a CMakeLists.txt is configured and built
-  yaml        written likewise, and read by `dbos-sidecar migrate`, which must get as far as the database
+  yaml        written likewise, and read by `dbos-sidecar migrate`, which must get as far as the database; it is there
+              for the next block too
 
 Usage: readme_test.py BUILD-DIRECTORY. Paths like build/release in the README mean that directory.
 """
@@ -86,13 +87,13 @@ class Scene:
         migrate = subprocess.run(["dbos-sidecar", "migrate", "--database-wait", "0"], cwd=self.directory,
                                  env={**self.environment, "SHOP_PASSWORD": "secret"}, text=True, capture_output=True,
                                  timeout=TIMEOUT_SECONDS, check=False)
-        (self.directory / name).unlink()
         if migrate.returncode != 3 or "secret" in migrate.stdout + migrate.stderr:
             raise AssertionError(f"{name}: exit code {migrate.returncode} instead of 3, or the password is printed:\n"
                                  f"{migrate.stdout}{migrate.stderr}")
 
 
 def play(scene: Scene, blocks: list[tuple[str, str, str]]) -> None:
+    configuration = None
     for kind, name, text in blocks:
         print(f"-- {kind} {name or text.splitlines()[0]}", flush=True)
         if kind == "sh":
@@ -103,6 +104,9 @@ def play(scene: Scene, blocks: list[tuple[str, str, str]]) -> None:
             scene.file(kind, name, text)
         else:
             raise AssertionError(f"a block of kind {kind} must name its file: ```{kind} hello.cc")
+        if configuration is not None:
+            configuration.unlink()
+        configuration = scene.directory / name if kind == "yaml" else None
 
 
 def blocks_of(page: str) -> list[tuple[str, str, str]]:

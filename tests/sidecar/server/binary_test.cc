@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <regex>
 #include <string>
 
 #include <gtest/gtest.h>
@@ -46,12 +47,37 @@ TEST_F(BinaryTest, WrongUsageEndsWithTwoAndTheFix) {
   ExpectEnd({"serve", "--name", "Shop"}, 2, "for example \"shop\"");
   ExpectEnd({"serve", "--nmae", "shop"}, 2, "--nmae");
   ExpectEnd({"serve", "--name", "shop", "--config", "missing.yaml"}, 2, "missing.yaml");
-  ExpectEnd({"serve", "--name", "shop", "--config", "."}, 2, "cannot read the configuration file .");
+  ExpectEnd({"serve", "--name", "shop", "--config", "."}, 2, "cannot read the file .");
+  ExpectEnd({"serve", "--name", "shop", "--database", "mysql://x"}, 2, "must begin with postgresql://");
+  ExpectEnd({"migrate", "--name", "shop", "--app-database", "postgresql://h"}, 2, "Database name must be specified");
+}
+
+TEST_F(BinaryTest, ConfigCheckShowsWhatIsEffectiveWhereItComesFromAndNoPassword) {
+  directory_.Write("dbos-config.yaml",
+                   "name: shop\napplication_database_url: postgresql://me:sesame@db/shop\n"
+                   "db_engine_kwargs:\n  pool_size: 5\n  connect_args: {sslmode: require, sslpassword: sesame}\n");
+  Program program(directory_, "check", {"config", "check", "--log-level", "debug"});
+  EXPECT_EQ(program.Wait(), 0) << program.Output();
+  const std::string output = program.Output();
+  EXPECT_EQ(output.find("sesame"), std::string::npos) << output;
+  const std::pair<const char*, const char*> lines[] = {
+      {"name", "shop +dbos-config.yaml: name"},
+      {"application_database_url", "postgresql://me:\\*\\*\\*@db/shop +dbos-config.yaml"},
+      {"system_database_url", "postgresql://me:\\*\\*\\*@db/shop_dbos +derived from application_database_url"},
+      {"db_engine_kwargs.pool_size", "5 +dbos-config.yaml"},
+      {"db_engine_kwargs.pool_timeout", "30 +default"},
+      {"db_engine_kwargs.connect_args.sslmode", "require +dbos-config.yaml"},
+      {"db_engine_kwargs.connect_args.sslpassword", "\\*\\*\\* +dbos-config.yaml"},
+      {"sidecar.log_level", "debug +--log-level"},
+      {"sidecar.executor_id", "\\(none\\) +default"}};
+  for (const auto& [key, rest] : lines) {
+    EXPECT_TRUE(std::regex_search(output, std::regex(std::string("(^|\n)") + key + " +" + rest))) << key << "\n"
+                                                                                                  << output;
+  }
 }
 
 TEST_F(BinaryTest, AnUnusableAddressOrDatabaseHasItsOwnCode) {
   ExpectEnd({"serve", "--name", "shop", "--address", "tcp://localhost:1"}, 4, "unix:///absolute/path");
-  ExpectEnd({"serve", "--name", "shop", "--database", "mysql://x"}, 3, "postgresql://");
   ExpectEnd({"serve", "--name", "shop", "--database", "postgresql://nobody@/x?host=/nowhere", "--database-wait", "0"},
             3, "could not be reached");
 }

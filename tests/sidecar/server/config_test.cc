@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "sidecar/base/status.h"
+#include "sidecar/server/setting.h"
 #include "tests/sidecar/server/temporary_directory.h"
 
 namespace dbos::sidecar {
@@ -51,19 +52,90 @@ TEST_F(ConfigTest, AnEmptyVariableIsNoValue) {
   EXPECT_EQ(Load()->name, "shop");
 }
 
-TEST_F(ConfigTest, AnUnknownKeyIsAnErrorThatListsTheKeys) {
-  File("name: shop\nsystem_databse_url: x\n");
-  EXPECT_NE(Fault().find("unknown key \"system_databse_url\""), std::string::npos) << Fault();
-  EXPECT_NE(Fault().find("system_database_url"), std::string::npos);
-  File("sidecar:\n  adress: x\n");
-  EXPECT_NE(Fault().find("unknown key \"sidecar.adress\""), std::string::npos) << Fault();
+TEST_F(ConfigTest, AnUnknownKeyIsAnErrorThatNamesTheNearest) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"system_databse_url: x", "unknown key \"system_databse_url\"; did you mean \"system_database_url\"?"},
+      {"sidecar:\n  adress: x", "unknown key \"sidecar.adress\"; did you mean \"sidecar.address\"?"},
+      {"db_engine_kwargs:\n  pool_siz: 5", "did you mean \"db_engine_kwargs.pool_size\"?"},
+      {"db_engine_kwargs:\n  connect_args:\n    sslrootcrt: x",
+       "did you mean \"db_engine_kwargs.connect_args.sslrootcert\"?"},
+      {"sidecar:\n  address_file: x", "unknown key \"sidecar.address_file\""},
+      {"colour: blue", "unknown key \"colour\" (dbos-sidecar config check lists the keys)"}};
+  for (const auto& [yaml, fault] : cases) {
+    File(yaml);
+    EXPECT_NE(Fault().find(fault), std::string::npos) << Fault();
+  }
+}
+
+TEST_F(ConfigTest, AKeyThatIsGivenTwiceIsRefused) {
+  File("name: shop\nname: other\n");
+  EXPECT_NE(Fault().find("name is given twice"), std::string::npos) << Fault();
 }
 
 TEST_F(ConfigTest, ValuesOfTheFileMayNameVariables) {
-  File("name: shop\nsystem_database_url: postgresql://shop:${PASSWORD}@db/shop\n");
-  EXPECT_NE(Fault().find("PASSWORD is not set"), std::string::npos) << Fault();
+  File("name: shop\nsystem_database_url: postgresql://shop:${PASSWORD}@${DB_HOST:-db}/shop\n");
+  EXPECT_NE(Fault().find("system_database_url: the environment variable PASSWORD is not set"), std::string::npos)
+      << Fault();
   environment_ = {{"PASSWORD", "secret"}};
   EXPECT_EQ(Load()->system_database_url, "postgresql://shop:secret@db/shop");
+  environment_ = {{"PASSWORD", "$1${x}"}, {"DB_HOST", "other"}};
+  EXPECT_EQ(Load()->system_database_url, "postgresql://shop:$1${x}@other/shop") << "what is put in is not read again";
+}
+
+TEST_F(ConfigTest, WrongSubstitutionsSayWhatIsWrong) {
+  const std::pair<const char*, const char*> cases[] = {{"name: a${B", "a \"${\" without its \"}\""},
+                                                       {"name: a${}", "names no environment variable"},
+                                                       {"name: a${:-x}", "names no environment variable"},
+                                                       {"name: a${DOCKER_SECRET:no-such}", "/run/secrets/no-such"}};
+  for (const auto& [yaml, fault] : cases) {
+    File(yaml);
+    EXPECT_NE(Fault().find(fault), std::string::npos) << yaml << ": " << Fault();
+  }
+  File("sidecar:\n  state_dir: a$${B}\n");
+  EXPECT_EQ(Load()->state_dir, "a${B}");
+  File("sidecar:\n  state_dir: a${B:-}b\n");
+  EXPECT_EQ(Load()->state_dir, "ab");
+}
+
+TEST_F(ConfigTest, SecretsMayComeAsFiles) {
+  directory_.Write("url", "sqlite:///from-file.sqlite\n");
+  directory_.Write("other", "sqlite:///other.sqlite\r\n\n");
+  File("system_database_url_file: " + (directory_ / "url"));
+  EXPECT_EQ(Load()->system_database_url, "sqlite:///from-file.sqlite");
+  environment_ = {{"DBOS_SYSTEM_DATABASE_URL_FILE", directory_ / "other"}};
+  EXPECT_EQ(Load()->system_database_url, "sqlite:///other.sqlite") << "the environment wins";
+  flags_ = {{"database", "sqlite:///flag.sqlite"}};
+  EXPECT_EQ(Load()->system_database_url, "sqlite:///flag.sqlite");
+}
+
+TEST_F(ConfigTest, ASecretFileThatIsMissingOrSuperfluousIsNamed) {
+  File("application_database_url_file: /no/such/file");
+  EXPECT_NE(Fault().find("application_database_url_file: cannot read the file /no/such/file"), std::string::npos)
+      << Fault();
+  File("system_database_url: sqlite:///a\nsystem_database_url_file: b\n");
+  EXPECT_NE(Fault().find("are both given"), std::string::npos) << Fault();
+  File("");
+  environment_ = {{"DBOS_DIRECT_DATABASE_URL", "sqlite:///a"}, {"DBOS_DIRECT_DATABASE_URL_FILE", "b"}};
+  EXPECT_NE(Fault().find("DBOS_DIRECT_DATABASE_URL_FILE are both given"), std::string::npos) << Fault();
+}
+
+TEST_F(ConfigTest, ReadsTheEngineArgumentsOfTheDocumentation) {
+  File(
+      "sys_db_pool_size: 7\ndb_engine_kwargs:\n  pool_size: 5\n  max_overflow: 2\n  pool_timeout: 1.5\n"
+      "  pool_recycle: 3600\n  pool_pre_ping: False\n  echo: true\n  hide_parameters: off\n  connect_args:\n"
+      "    application_name: mine\n    options: -c statement_timeout=30000\n    sslmode: require\n");
+  const auto config = Load();
+  ASSERT_TRUE(config.ok()) << Message(config.status());
+  EXPECT_EQ(config->system_pool_size, 7);
+  EXPECT_EQ(config->pool.size, 5);
+  EXPECT_EQ(config->pool.max_overflow, 2);
+  EXPECT_EQ(config->pool.timeout, absl::Milliseconds(1500));
+  EXPECT_EQ(config->pool.recycle, absl::Seconds(3600));
+  EXPECT_FALSE(config->pool.pre_ping);
+  EXPECT_TRUE(config->echo);
+  EXPECT_FALSE(config->hide_parameters);
+  EXPECT_EQ(config->connect_args.at("options"), "-c statement_timeout=30000");
+  EXPECT_EQ(config->connect_args.at("sslmode"), "require");
 }
 
 TEST_F(ConfigTest, ReadsEverySettingOfTheCore) {
@@ -87,8 +159,10 @@ TEST_F(ConfigTest, ReadsEverySettingOfTheCore) {
 TEST_F(ConfigTest, BadValuesNameTheirSourceAndTheRule) {
   File("name: shop\n");
   const std::map<std::string, std::string> bad = {
-      {"socket-mode", "rw"},   {"allow-uid", "root"},      {"log-level", "loud"},   {"log-format", "xml"},
-      {"reflection", "maybe"}, {"legacy-payloads", "yes"}, {"drain-timeout", "-1"}, {"executor-id", "local"}};
+      {"socket-mode", "rw"},   {"allow-uid", "root"},      {"log-level", "loud"},        {"log-format", "xml"},
+      {"reflection", "maybe"}, {"legacy-payloads", "yes"}, {"drain-timeout", "-1"},      {"executor-id", "local"},
+      {"pool-size", "0"},      {"max-overflow", "-1"},     {"pool-timeout", "nan"},      {"pool-recycle", "-2"},
+      {"pool-pre-ping", "2"},  {"echo", "debug"},          {"sys-db-pool-size", "many"}, {"ping-timeout", "0"}};
   for (const auto& [flag, value] : bad) {
     flags_ = {{flag, value}};
     EXPECT_NE(Fault().find("--" + flag + " must"), std::string::npos) << flag << ": " << Fault();
@@ -134,9 +208,33 @@ TEST(DefaultsTest, TheDatabaseFollowsTheName) {
 TEST(SettingsTest, EveryFlagKeyAndVariableIsUnique) {
   std::map<std::string, int> seen;
   for (const Setting& setting : Settings()) {
-    EXPECT_EQ(++seen["key " + setting.key], 1) << setting.key;
-    EXPECT_EQ(++seen["env " + setting.env], 1) << setting.env;
-    EXPECT_EQ(++seen["flag " + setting.flag], 1) << setting.flag;
+    ++seen["key " + setting.key];
+    if (!setting.env.empty()) ++seen["env " + setting.env];
+    if (!setting.flag.empty()) ++seen["flag " + setting.flag];
+  }
+  for (const auto& [name, times] : seen) EXPECT_EQ(times, 1) << name;
+}
+
+// What is shown is what can be given.
+TEST(SettingsTest, WhatIsShownReadsBackAsTheSame) {
+  const Config defaults;
+  for (const Setting& setting : Settings()) {
+    const std::string shown = setting.show(defaults);
+    if (shown.empty()) continue;
+    Config config;
+    EXPECT_EQ(setting.apply(shown, config), "") << setting.key << ": " << shown;
+    EXPECT_EQ(setting.show(config), shown) << setting.key;
+  }
+}
+
+TEST(SettingsTest, SecretsAreNotShown) {
+  Config config;
+  config.system_database_url = "postgresql://me:sesame@h/d?sslpassword=sesame&sslmode=require";
+  config.application_database_url = "postgresql://me:ses@me/sesame@h/d";
+  config.direct_database_url = "sesame";
+  config.connect_args = {{"password", "sesame"}, {"sslpassword", "sesame"}, {"user", "me"}};
+  for (const Setting& setting : Settings()) {
+    EXPECT_EQ(setting.show(config).find("sesame"), std::string::npos) << setting.key << ": " << setting.show(config);
   }
 }
 

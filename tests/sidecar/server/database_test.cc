@@ -8,14 +8,6 @@
 namespace dbos::sidecar {
 namespace {
 
-TEST(DescribeDatabaseTest, NeverShowsCredentialsOrOptions) {
-  EXPECT_EQ(DescribeDatabase("postgresql://user:pass@host:5432/db?password=x"), "postgresql://host:5432/db");
-  EXPECT_EQ(DescribeDatabase("postgresql://user:p@ss@host/db"), "postgresql://host/db");
-  EXPECT_EQ(DescribeDatabase("postgresql:///db?host=/tmp&password=x"), "postgresql:///db");
-  EXPECT_EQ(DescribeDatabase("sqlite:///shop.sqlite"), "sqlite:///shop.sqlite");
-  EXPECT_EQ(DescribeDatabase("password"), "(not a URL)");
-}
-
 TEST(LockDatabaseTest, ASqliteFileHasOneWritingProcess) {
   const TemporaryDirectory directory;
   Config config;
