@@ -42,6 +42,7 @@ struct Config {
   std::string password_file;     // read before each connection whose URL holds no password
   std::string password_command;  // or run
   std::string address;           // empty: DefaultAddress()
+  std::string http_address;      // empty: no HTTP
   mode_t socket_mode = kPrivateSocketMode;
   AllowedPeers allowed;     // nobody: the own user
   std::string executor_id;  // empty: kept in the state directory

@@ -128,7 +128,7 @@ absl::Status RequireDatabase(const Config& config) {
   return *version == 0 ? NoSuchDatabase(config, "it holds no tables of DBOS") : absl::OkStatus();
 }
 
-absl::StatusOr<StorageFactory> OpenSystemStorage(const Config& config, const std::string& executor_id) {
+absl::StatusOr<SystemStorage> OpenSystemStorage(const Config& config, const std::string& executor_id) {
   StorageOptions options;
   options.database_url = config.system_database_url;
   options.direct_database_url = config.direct_database_url;

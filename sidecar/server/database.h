@@ -13,7 +13,7 @@
 #include "sidecar/server/config.h"
 #include "sidecar/server/file_lock.h"
 #include "sidecar/server/signals.h"
-#include "sidecar/store/storage.h"
+#include "sidecar/store/open_storage.h"
 
 namespace dbos::sidecar {
 
@@ -31,6 +31,6 @@ absl::StatusOr<int> AwaitDatabase(const Config& config, Signals& signals);
 // NotFound, with the fix, unless the database exists and has our tables. Creates and changes nothing.
 absl::Status RequireDatabase(const Config& config);
 
-absl::StatusOr<StorageFactory> OpenSystemStorage(const Config& config, const std::string& executor_id);
+absl::StatusOr<SystemStorage> OpenSystemStorage(const Config& config, const std::string& executor_id);
 
 }  // namespace dbos::sidecar

@@ -119,6 +119,8 @@ std::vector<Setting> MakeSettings() {
            SocketMode()),
       Make("sidecar.allowed_uids", "DBOS_ALLOWED_UIDS", "allow-uid",
            "users who may connect: numeric ids separated by commas, or any (default: the own user)", Allowed()),
+      Make("sidecar.http_address", "DBOS_HTTP_ADDRESS", "http",
+           "host:port for health and metrics over HTTP (default: none)", TextSetting(&Config::http_address)),
       Make("sidecar.executor_id", "DBOS__VMID", "executor-id",
            "unique id of this executor (default: a random one kept in the state directory)",
            {SetExecutorId, [](const Config& config) { return config.executor_id; }}),

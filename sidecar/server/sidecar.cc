@@ -14,6 +14,7 @@
 #include "sidecar/server/application_database.h"
 #include "sidecar/server/database.h"
 #include "sidecar/server/last_resort.h"
+#include "sidecar/server/metrics.h"
 
 #ifndef DBOS_VERSION
 #error "DBOS_VERSION comes from sidecar/server/CMakeLists.txt"
@@ -48,6 +49,7 @@ std::optional<StartupError> Sidecar::Start(Signals& signals) {
   if (auto error = Failure(kExitFailure, Serve())) return error;
   if (auto error = Failure(kExitSocket, socket_->Listen())) return error;
   acceptor_ = std::make_unique<Acceptor>(*socket_, config_.allowed, [this](int fd) { grpc_->HandleConnection(fd); });
+  if (auto error = Failure(kExitSocket, ServeHttp())) return error;
   UpdateHealth();
   Log(LogLevel::kInfo, "sidecar is ready",
       {{"application", config_.name},
@@ -55,6 +57,7 @@ std::optional<StartupError> Sidecar::Start(Signals& signals) {
        {"database", DescribeDatabase(config_.system_database_url)},
        {"schema_version", std::to_string(schema_version_)},
        {"executor_id", executor_id_},
+       {"http", http_ == nullptr ? "off" : http_->address()},
        {"version", kVersion}});
   malloc_trim(0);  // what starting took is not needed again
   return std::nullopt;
@@ -80,7 +83,9 @@ absl::Status Sidecar::OpenDatabase(Signals& signals) {
 }
 
 absl::Status Sidecar::Serve() {
-  ASSIGN_OR_RETURN(StorageFactory storage, OpenSystemStorage(config_, executor_id_));
+  ASSIGN_OR_RETURN(SystemStorage system, OpenSystemStorage(config_, executor_id_));
+  pool_ = system.pool;
+  StorageFactory storage = std::move(system.open);
   if (decorate_) storage = decorate_(std::move(storage));
   EngineOptions options;
   options.ping_timeout = config_.ping_timeout;
@@ -108,6 +113,15 @@ SidecarInfo Sidecar::Info() const {
   info.ping_interval = defaults.ping_interval;
   info.ping_timeout = config_.ping_timeout;
   return info;
+}
+
+absl::Status Sidecar::ServeHttp() {
+  if (config_.http_address.empty()) return absl::OkStatus();
+  HttpServer::Answers answers;
+  answers.ready = [this] { return !loop_->status().draining; };
+  answers.metrics = [this] { return MetricsText({kVersion, config_.name, loop_->status(), pool_->usage()}); };
+  ASSIGN_OR_RETURN(http_, HttpServer::Start(config_.http_address, std::move(answers)));
+  return absl::OkStatus();
 }
 
 void Sidecar::UpdateHealth() {
@@ -150,6 +164,7 @@ void Sidecar::Stop() {
   socket_.reset();
   if (grpc_ != nullptr) grpc_->Shutdown(kCallsGrace);
   if (ledger_ != nullptr && grpc_ != nullptr) ledger_->Save();
+  http_.reset();  // answers until everything is handed back
   {
     const LastResort end(
         kDatabaseGrace, kExitDatabase,

@@ -11,11 +11,13 @@
 #include <optional>
 #include <string>
 
+#include "sidecar/db/connection_pool.h"
 #include "sidecar/engine/loop.h"
 #include "sidecar/rpc/grpc_server.h"
 #include "sidecar/server/acceptor.h"
 #include "sidecar/server/config.h"
 #include "sidecar/server/exit_codes.h"
+#include "sidecar/server/http_server.h"
 #include "sidecar/server/migration_thread.h"
 #include "sidecar/server/process_ledger.h"
 #include "sidecar/server/signals.h"
@@ -55,6 +57,7 @@ class Sidecar {
   absl::Status OpenDatabase(Signals& signals);
   absl::Status Serve();
   SidecarInfo Info() const;
+  absl::Status ServeHttp();
   void UpdateHealth();
 
   const Config config_;
@@ -71,10 +74,12 @@ class Sidecar {
   std::unique_ptr<ProcessLedger> ledger_;
   std::unique_ptr<ListeningSocket> socket_;
   std::unique_ptr<FileLock> database_lock_;
+  std::shared_ptr<const ConnectionPool> pool_;
   std::unique_ptr<EngineLoop> loop_;
   std::unique_ptr<MigrationThread> migrations_;
   std::unique_ptr<GrpcServer> grpc_;
   std::unique_ptr<Acceptor> acceptor_;
+  std::unique_ptr<HttpServer> http_;  // none: not configured
 };
 
 }  // namespace dbos::sidecar

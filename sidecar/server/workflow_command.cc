@@ -201,7 +201,7 @@ absl::Status Answer(Storage& storage, const WorkflowQuery& query) {
 int WorkflowCommand(const Config& config, const WorkflowQuery& query) {
   ConfigureLogging(config.log_format, config.log_level);
   if (absl::Status status = RequireDatabase(config); !status.ok()) return Fail(kExitDatabase, status);
-  absl::StatusOr<StorageFactory> factory = OpenSystemStorage(config, "dbos-sidecar-workflow-command");
+  absl::StatusOr<SystemStorage> factory = OpenSystemStorage(config, "dbos-sidecar-workflow-command");
   if (!factory.ok()) return Fail(kExitUsage, factory.status());
   const std::unique_ptr<Storage> storage = (*factory)(StorageRole::kReader);
   const absl::Status status = Answer(*storage, query);

@@ -3,12 +3,11 @@
 #include <memory>
 
 #include "sidecar/base/status.h"
-#include "sidecar/db/connection_pool.h"
 #include "sidecar/store/database_storage.h"
 
 namespace dbos::sidecar {
 
-absl::StatusOr<StorageFactory> OpenStorage(const StorageOptions& options) {
+absl::StatusOr<SystemStorage> OpenStorage(const StorageOptions& options) {
   ASSIGN_OR_RETURN(const Database database, OpenDatabase(options.database_url, options.schema, options.connection));
   const std::string& direct_url =
       options.direct_database_url.empty() ? options.database_url : options.direct_database_url;
@@ -28,9 +27,12 @@ absl::StatusOr<StorageFactory> OpenStorage(const StorageOptions& options) {
     }
     return PooledConnection(pool);
   };
-  return StorageFactory([connect, identity, legacy](StorageRole role) -> std::unique_ptr<Storage> {
+  SystemStorage storage;
+  storage.pool = pool;
+  storage.open = [connect, identity, legacy](StorageRole role) -> std::unique_ptr<Storage> {
     return std::make_unique<DatabaseStorage>(connect(role), identity, legacy);
-  });
+  };
+  return storage;
 }
 
 }  // namespace dbos::sidecar

@@ -1,10 +1,12 @@
 // Opens Storage on a database URL: the only door to this layer for the server.
 #pragma once
 
+#include <memory>
 #include <string>
 
 #include "absl/status/statusor.h"
 
+#include "sidecar/db/connection_pool.h"
 #include "sidecar/db/open.h"
 #include "sidecar/store/legacy_payloads.h"
 #include "sidecar/store/storage.h"
@@ -22,8 +24,16 @@ struct StorageOptions {
   PoolOptions pool = {};  // of StorageRole::kPooled
 };
 
-// The factory gives each thread a Storage of its own, which connects with its first use.
+// A way to open storages, and the pool that those of StorageRole::kPooled share.
+struct SystemStorage {
+  StorageFactory open;
+  std::shared_ptr<const ConnectionPool> pool;
+
+  std::unique_ptr<Storage> operator()(StorageRole role) const { return open(role); }
+};
+
+// Each thread opens a Storage of its own, which connects with its first use.
 // InvalidArgument: the URL is not understood. Connects to nothing: a database that is away is an outage.
-absl::StatusOr<StorageFactory> OpenStorage(const StorageOptions& options);
+absl::StatusOr<SystemStorage> OpenStorage(const StorageOptions& options);
 
 }  // namespace dbos::sidecar

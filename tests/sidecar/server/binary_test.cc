@@ -8,6 +8,7 @@
 #include <string>
 
 #include <gtest/gtest.h>
+#include <httplib.h>
 
 #include "sidecar/db/open.h"
 #include "tests/sidecar/server/program.h"
@@ -90,6 +91,20 @@ TEST_F(BinaryTest, ServesUntilToldToStopAndLeavesNoSocket) {
   EXPECT_EQ(sidecar.Wait(), 0) << sidecar.Output();
   EXPECT_FALSE(std::filesystem::exists(directory_ / ".dbos/sidecar.sock"));
   EXPECT_TRUE(std::filesystem::exists(directory_ / "shop.sqlite"));
+}
+
+TEST_F(BinaryTest, AnswersOverHttpWhereAsked) {
+  Program sidecar(directory_, "serve", {"serve", "--name", "shop", "--http", "127.0.0.1:0"});
+  ASSERT_TRUE(sidecar.Prints("sidecar is ready")) << sidecar.Output();
+  std::smatch address;
+  const std::string output = sidecar.Output();
+  ASSERT_TRUE(std::regex_search(output, address, std::regex("http[=:\" ]+(127\\.0\\.0\\.1:[0-9]+)"))) << output;
+  httplib::Client client("http://" + address[1].str());
+  EXPECT_EQ(client.Get("/readyz")->status, 200);
+  EXPECT_NE(client.Get("/metrics")->body.find("dbos_database_available 1"), std::string::npos);
+  ExpectEnd({"serve", "--name", "shop", "--state-dir", "o", "--address", "unix:o.sock", "--database",
+             "sqlite:///o.sqlite", "--http", address[1].str()},
+            4, "cannot listen for HTTP");
 }
 
 TEST_F(BinaryTest, ASecondSidecarIsRefusedForSocketAndDatabase) {

@@ -1,0 +1,61 @@
+#include "sidecar/server/metrics.h"
+
+#include <utility>
+#include <vector>
+
+#include <prometheus/metric_family.h>
+#include <prometheus/text_serializer.h>
+
+namespace dbos::sidecar {
+namespace {
+
+using Labels = std::vector<prometheus::ClientMetric::Label>;
+
+prometheus::MetricFamily Family(const char* name, const char* help, prometheus::MetricType type) {
+  prometheus::MetricFamily family;
+  family.name = name;
+  family.help = help;
+  family.type = type;
+  return family;
+}
+
+void Add(prometheus::MetricFamily& family, double value, Labels labels) {
+  prometheus::ClientMetric metric;
+  metric.label = std::move(labels);
+  metric.gauge.value = value;
+  metric.counter.value = value;
+  family.metric.push_back(std::move(metric));
+}
+
+prometheus::MetricFamily Gauge(const char* name, const char* help, double value, Labels labels = {}) {
+  prometheus::MetricFamily family = Family(name, help, prometheus::MetricType::Gauge);
+  Add(family, value, std::move(labels));
+  return family;
+}
+
+}  // namespace
+
+std::string MetricsText(const MetricsSample& sample) {
+  const Labels system = {{"pool", "system"}};
+  prometheus::MetricFamily connections =
+      Family("dbos_pool_connections", "Connections of the pool, by what they do.", prometheus::MetricType::Gauge);
+  Add(connections, sample.system_pool.in_use, {{"pool", "system"}, {"state", "in_use"}});
+  Add(connections, sample.system_pool.idle, {{"pool", "system"}, {"state", "idle"}});
+  prometheus::MetricFamily timeouts = Family(
+      "dbos_pool_timeouts_total", "Callers that waited for a connection in vain.", prometheus::MetricType::Counter);
+  Add(timeouts, static_cast<double>(sample.system_pool.timeouts), system);
+  return prometheus::TextSerializer().Serialize(
+      {Gauge("dbos_sidecar_info", "Always 1; the labels say who this is.", 1,
+             {{"version", sample.version}, {"application", sample.application}}),
+       Gauge("dbos_database_available", "1 while the system database answers.",
+             sample.engine.database_available ? 1 : 0),
+       Gauge("dbos_draining", "1 while the sidecar hands its work back to end.", sample.engine.draining ? 1 : 0),
+       Gauge("dbos_sessions", "Application processes that are attached.", static_cast<double>(sample.engine.sessions)),
+       Gauge("dbos_executions", "Workflow executions that run in them or wait for one.",
+             static_cast<double>(sample.engine.executions)),
+       std::move(connections),
+       Gauge("dbos_pool_waiting", "Callers that wait for a connection.", sample.system_pool.waiting, system),
+       std::move(timeouts)});
+}
+
+}  // namespace dbos::sidecar
