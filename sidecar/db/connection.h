@@ -60,7 +60,7 @@ class Connection {
   virtual absl::StatusOr<Result> Execute(const Statement& statement) = 0;
 
   // Runs SQL text with any number of statements and returns the last one's rows. Transactions are the text's business;
-  // one that an error left open is rolled back.
+  // one that an error left open is rolled back. See error_offset.h for where in the text an error is.
   virtual absl::StatusOr<Result> RunScript(const std::string& sql) = 0;
 
   // What the server at the other end understands: PostgreSQL and CockroachDB have the same URLs, and only a connection

@@ -94,6 +94,11 @@ Dialect PostgresDialect(const std::string& schema) {
   dialect.ledger_exists =
       absl::StrCat("SELECT to_regclass(", QuoteLiteral(absl::StrCat(dialect.schema, "dbos_migrations")), ")");
   dialect.migration_lock = Dialect::MigrationLock::kAdvisory;
+  dialect.application_ledger = "dbos_sidecar.application_migrations";
+  dialect.application_ledger_schema = "CREATE SCHEMA IF NOT EXISTS dbos_sidecar";
+  dialect.application_ledger_exists = "SELECT to_regclass('dbos_sidecar.application_migrations')";
+  dialect.begin = "BEGIN";
+  dialect.script_settings = "SET client_encoding = 'UTF8'; SET standard_conforming_strings = on";
   // An answer means durable, whatever the role's default. The plans of the writer's statements are pinned to look-ups
   // by key: on stale statistics the planner otherwise takes a hash join and loses two thirds of the speed. Of the scans
   // only bitmaps are left, because they alone need a condition on the index. Planned when a table was small, a plain
@@ -140,6 +145,11 @@ Dialect SqliteDialect() {
   dialect.rows = Dialect::Rows::kListed;
   dialect.migration_lock = Dialect::MigrationLock::kTransaction;
   dialect.ledger_exists = "SELECT MAX(name) FROM sqlite_master WHERE type = 'table' AND name = 'dbos_migrations'";
+  dialect.application_ledger = "dbos_sidecar_application_migrations";
+  dialect.application_ledger_exists =
+      "SELECT MAX(name) FROM sqlite_master WHERE type = 'table' AND name = 'dbos_sidecar_application_migrations'";
+  dialect.begin = "BEGIN IMMEDIATE";
+  dialect.syntax = SqlSyntax::kSqlite;
   const std::string settings =
       "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 3000";
   dialect.writer_settings = settings;
@@ -171,7 +181,8 @@ std::string Expand(const Dialect& dialect, std::string_view sql, const std::stri
                                                 {"{skip_locked}", dialect.skip_locked},
                                                 {"{concurrently}", dialect.concurrently},
                                                 {"{if_missing}", dialect.if_missing},
-                                                {"{pin_search_path}", dialect.pin_search_path}});
+                                                {"{pin_search_path}", dialect.pin_search_path},
+                                                {"{application_ledger}", dialect.application_ledger}});
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "sidecar/db/query.h"
+#include "sidecar/model/sql_statements.h"
 
 namespace dbos::sidecar {
 
@@ -62,6 +63,19 @@ struct Dialect {
   // by a row with an expiry (migration_lock.h), where the database has neither.
   enum class MigrationLock { kAdvisory, kTransaction, kRow };
   MigrationLock migration_lock = MigrationLock::kRow;
+
+  // {application_ledger}: the table of the user's migrations that an application database has had. The name never
+  // changes, whatever is configured: files must not run again. And what creates its schema, and tells whether it exists
+  // (one row, one column, null or not).
+  std::string application_ledger;
+  std::string application_ledger_schema;
+  std::string application_ledger_exists;
+
+  // Begins a transaction that will write.
+  std::string begin;
+  // How to read the user's SQL, and what makes the server read it the same way.
+  SqlSyntax syntax = SqlSyntax::kPostgres;
+  std::string script_settings;
 
   // Sent once to a fresh connection, by what it is for.
   std::string writer_settings;

@@ -30,6 +30,7 @@ enum class Reason {
   kDatabaseError = 20,
   kDisconnected = 21,
   kDeadlineExceeded = 22,
+  kMigrationFailed = 23,
 };
 
 struct Error {

@@ -2,6 +2,7 @@
 
 #include "sidecar/base/logging.h"
 #include "sidecar/rpc/errors.h"
+#include "sidecar/rpc/migration_call.h"
 #include "sidecar/rpc/validate.h"
 
 namespace dbos::sidecar {
@@ -40,6 +41,11 @@ grpc::ServerUnaryReactor* AdminService::Drain(grpc::CallbackServerContext* call,
   context_.loop.Post([within](Engine& engine) { engine.Drain(within); });
   reactor->Finish(grpc::Status::OK);
   return reactor;
+}
+
+grpc::ServerReadReactor<v1::RunMigrationsRequest>* AdminService::RunMigrations(grpc::CallbackServerContext* call,
+                                                                               v1::RunMigrationsResponse* response) {
+  return MigrationCall::Open(context_, call, response, migration_calls_);
 }
 
 }  // namespace dbos::sidecar

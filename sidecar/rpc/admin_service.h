@@ -4,6 +4,8 @@
 // Lifetime: outlives the server it is registered with.
 #pragma once
 
+#include <atomic>
+
 #include "dbos/v1/admin.grpc.pb.h"
 
 #include "sidecar/rpc/context.h"
@@ -18,9 +20,12 @@ class AdminService final : public v1::AdminService::CallbackService {
                                     v1::GetInfoResponse* response) override;
   grpc::ServerUnaryReactor* Drain(grpc::CallbackServerContext* call, const v1::DrainRequest* request,
                                   v1::DrainResponse* response) override;
+  grpc::ServerReadReactor<v1::RunMigrationsRequest>* RunMigrations(grpc::CallbackServerContext* call,
+                                                                   v1::RunMigrationsResponse* response) override;
 
  private:
   RpcContext& context_;
+  std::atomic<int> migration_calls_ = 0;
 };
 
 }  // namespace dbos::sidecar

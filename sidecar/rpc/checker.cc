@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
+#include "sidecar/base/utf8.h"
 #include "sidecar/model/workflow.h"
-#include "sidecar/rpc/utf8.h"
 #include "sidecar/rpc/validate.h"
 
 namespace dbos::sidecar {

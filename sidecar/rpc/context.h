@@ -6,6 +6,7 @@
 #include <string>
 
 #include "sidecar/engine/loop.h"
+#include "sidecar/rpc/migration_runner.h"
 #include "sidecar/rpc/process_identity.h"
 
 namespace dbos::sidecar {
@@ -36,6 +37,7 @@ struct RpcContext {
   EngineLoop& loop;
   SidecarInfo info;
   Attachments& attachments;
+  MigrationRunner& migrations;
 };
 
 // Session ids are never reused.

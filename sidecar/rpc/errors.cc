@@ -8,7 +8,7 @@
 #include <google/protobuf/wire_format_lite.h>
 
 #include "sidecar/base/status.h"
-#include "sidecar/rpc/utf8.h"
+#include "sidecar/base/utf8.h"
 
 namespace dbos::sidecar {
 namespace {
@@ -20,7 +20,7 @@ struct Rule {
   v1::RetryClass retry;
 };
 
-constexpr std::array<Rule, 22> kRules = {{
+constexpr std::array<Rule, 23> kRules = {{
     {Reason::kFenced, v1::REASON_FENCED, grpc::ABORTED, v1::RETRY_CLASS_STOP_EXECUTION},
     {Reason::kWorkflowCancelled, v1::REASON_WORKFLOW_CANCELLED, grpc::ABORTED, v1::RETRY_CLASS_STOP_EXECUTION},
     {Reason::kWorkflowTerminal, v1::REASON_WORKFLOW_TERMINAL, grpc::FAILED_PRECONDITION, v1::RETRY_CLASS_NEVER},
@@ -45,6 +45,7 @@ constexpr std::array<Rule, 22> kRules = {{
     {Reason::kDatabaseError, v1::REASON_DATABASE_ERROR, grpc::INTERNAL, v1::RETRY_CLASS_NEVER},
     {Reason::kDisconnected, v1::REASON_DISCONNECTED, grpc::UNAVAILABLE, v1::RETRY_CLASS_AFTER_RECONNECT},
     {Reason::kDeadlineExceeded, v1::REASON_DEADLINE_EXCEEDED, grpc::DEADLINE_EXCEEDED, v1::RETRY_CLASS_SAME_REQUEST},
+    {Reason::kMigrationFailed, v1::REASON_MIGRATION_FAILED, grpc::FAILED_PRECONDITION, v1::RETRY_CLASS_NEVER},
 }};
 
 constexpr bool NumbersAgree() {

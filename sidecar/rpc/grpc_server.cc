@@ -19,8 +19,8 @@ namespace dbos::sidecar {
 
 class GrpcServer::Services {
  public:
-  Services(EngineLoop& loop, SidecarInfo info, Attachments& attachments)
-      : context{loop, std::move(info), attachments}, steps(context), workflows(context), admin(context) {}
+  Services(EngineLoop& loop, SidecarInfo info, Attachments& attachments, MigrationRunner& migrations)
+      : context{loop, std::move(info), attachments, migrations}, steps(context), workflows(context), admin(context) {}
 
   RpcContext context;
   StepService steps;
@@ -60,13 +60,13 @@ class WithoutReflection : public grpc::ServerBuilderOption {
 }  // namespace
 
 std::unique_ptr<GrpcServer> GrpcServer::Start(EngineLoop& loop, SidecarInfo info, Attachments& attachments,
-                                              Reflection reflection) {
+                                              MigrationRunner& migrations, Reflection reflection) {
   // Never given back: gRPC's own end, after the last server, can wait 10 s for a poller that nobody needs any more.
   static const bool kept = (grpc_init(), true);
   (void)kept;
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();  // does nothing the second time
-  auto services = std::make_unique<Services>(loop, std::move(info), attachments);
+  auto services = std::make_unique<Services>(loop, std::move(info), attachments, migrations);
   grpc::ServerBuilder builder;
   SetArguments(builder);
   if (reflection == Reflection::kOff) builder.SetOption(std::make_unique<WithoutReflection>());

@@ -2,7 +2,7 @@
 // layer above needs none.
 //
 // Threads:  any. Blocking: Shutdown only.
-// Lifetime: `loop` and `attachments` outlive it. Shut it down before they go.
+// Lifetime: `loop`, `attachments` and `migrations` outlive it. Shut it down before they go.
 #pragma once
 
 #include <memory>
@@ -23,7 +23,7 @@ class GrpcServer {
  public:
   // Null if gRPC refuses to start, which is a fault of the build or of memory.
   static std::unique_ptr<GrpcServer> Start(EngineLoop& loop, SidecarInfo info, Attachments& attachments,
-                                           Reflection reflection);
+                                           MigrationRunner& migrations, Reflection reflection);
   ~GrpcServer();  // Shutdown, if nobody did
   GrpcServer(const GrpcServer&) = delete;
   GrpcServer& operator=(const GrpcServer&) = delete;

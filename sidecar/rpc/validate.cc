@@ -1,5 +1,6 @@
 #include "sidecar/rpc/validate.h"
 
+#include "sidecar/model/migration_files.h"
 #include "sidecar/rpc/checker.h"
 
 namespace dbos::sidecar {
@@ -155,6 +156,20 @@ Error Check(const v1::CancelWorkflowRequest& request) {
 
 Error Check(const v1::DrainRequest& request) {
   return Checker().Timeout("finish_within_ms", request.finish_within_ms()).Take();
+}
+
+Error Check(const v1::RunMigrationsRequest& request) {
+  const v1::MigrationOptions& options = request.options();
+  Checker checker;
+  checker.Range("options.action", options.action(), 0, v1::MIGRATION_ACTION_STATUS);
+  checker.Range("options.rerun", options.rerun_size(), 0, kMigrationFilesMax);
+  checker.Range("options.mark_applied", options.mark_applied_size(), 0, kMigrationFilesMax);
+  for (const std::string& name : options.rerun()) checker.Id("options.rerun", name);
+  for (const std::string& name : options.mark_applied()) checker.Id("options.mark_applied", name);
+  for (const v1::MigrationFile& file : request.files()) {
+    checker.OptionalText("files.directory", file.directory()).Id("files.name", file.name());
+  }
+  return checker.Take();
 }
 
 }  // namespace dbos::sidecar

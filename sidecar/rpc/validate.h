@@ -55,5 +55,6 @@ Error Check(const v1::ListWorkflowsRequest& request);
 Error Check(const v1::ListStepsRequest& request);
 Error Check(const v1::CancelWorkflowRequest& request);
 Error Check(const v1::DrainRequest& request);
+Error Check(const v1::RunMigrationsRequest& request);  // the files' own rules are checked when all are there
 
 }  // namespace dbos::sidecar

@@ -26,6 +26,7 @@ constexpr char kExamples[] =
     "  dbos-sidecar dev -- ./shop                     sidecar and application together, on SQLite\n"
     "  dbos-sidecar serve --name shop                 the sidecar alone, on sqlite:///shop.sqlite\n"
     "  DBOS_SYSTEM_DATABASE_URL=postgresql://user@host/shop_sys dbos-sidecar serve --name shop\n"
+    "  dbos-sidecar migrate --name shop --app migrations\n"
     "  dbos-sidecar workflow list --name shop --status PENDING\n"
     "  dbos-sidecar workflow steps order-42 --name shop --json\n"
     "\n"
@@ -45,6 +46,9 @@ struct Parsed {
   Renaming renaming;
   bool yes = false;
   WorkflowQuery query;
+  AppMigrateQuery migrations;
+  bool dry_run = false;
+  bool status = false;
   bool json = false;
 };
 
@@ -56,6 +60,27 @@ void AddSettings(CLI::App& command, Parsed& parsed) {
         "--" + setting.flag, [&parsed, flag = setting.flag](const std::string& value) { parsed.values[flag] = value; },
         setting.help + " [" + setting.env + "]");
   }
+}
+
+void AddAppMigrations(CLI::App& migrate, Parsed& parsed) {
+  CLI::Option* app = migrate.add_option("--app", parsed.migrations.directories,
+                                        "run the numbered .sql files of this directory on the application database "
+                                        "instead; may be given several times");
+  migrate.add_flag("--dry-run", parsed.dry_run, "with --app: say what would run, and change nothing")->needs(app);
+  migrate.add_flag("--status", parsed.status, "with --app: say what was applied and what was not")->needs(app);
+  migrate.add_flag("--json", parsed.json, "with --app: print JSON instead of a table")->needs(app);
+  migrate
+      .add_flag("--allow-out-of-order", parsed.migrations.choices.allow_out_of_order,
+                "with --app: also run new files below the newest one that was applied")
+      ->needs(app);
+  migrate
+      .add_option("--rerun", parsed.migrations.choices.rerun,
+                  "with --app: run this file again, which failed or was interrupted outside of a transaction")
+      ->needs(app);
+  migrate
+      .add_option("--mark-applied", parsed.migrations.choices.mark_applied,
+                  "with --app: take this file for applied as it is now, without running it")
+      ->needs(app);
 }
 
 void AddMigrate(CLI::App& app, Parsed& parsed) {
@@ -70,6 +95,7 @@ void AddMigrate(CLI::App& app, Parsed& parsed) {
       ->check(CLI::NonNegativeNumber);
   migrate->add_option("--app-role", parsed.migrate.app_role,
                       "then let this role, which the sidecar runs as, read and write the rows and nothing else");
+  AddAppMigrations(*migrate, parsed);
 }
 
 void AddUpkeep(CLI::App& app, Parsed& parsed) {
@@ -106,6 +132,14 @@ void AddWorkflow(CLI::App& app, Parsed& parsed) {
   steps->add_option("id", parsed.query.workflow_id, "workflow id")->required();
 }
 
+int Migrate(Config config, Parsed& parsed) {
+  if (parsed.migrations.directories.empty()) return MigrateCommand(std::move(config), parsed.migrate);
+  if (parsed.dry_run) parsed.migrations.kind = AppMigrateQuery::Kind::kDryRun;
+  if (parsed.status) parsed.migrations.kind = AppMigrateQuery::Kind::kStatus;
+  parsed.migrations.format = parsed.json ? OutputFormat::kJson : OutputFormat::kTable;
+  return AppMigrateCommand(config, parsed.migrations);
+}
+
 absl::StatusOr<Config> Load(const Parsed& parsed, Origins& origins) {
   ConfigSources sources;
   sources.file = parsed.config_file;
@@ -125,7 +159,7 @@ int Run(const CLI::App& app, Parsed& parsed) {
   if (absl::Status status = CompleteConfig(*config, &origins); !status.ok()) return Fail(kExitUsage, status);
   if (app.got_subcommand("config")) return ConfigCheckCommand(*config, origins);
   if (app.got_subcommand("serve")) return ServeCommand(*config);
-  if (app.got_subcommand("migrate")) return MigrateCommand(*std::move(config), parsed.migrate);
+  if (app.got_subcommand("migrate")) return Migrate(*std::move(config), parsed);
   const Consent consent = parsed.yes ? Consent::kGiven : Consent::kMissing;
   if (app.got_subcommand("reset")) return ResetCommand(*config, consent);
   if (app.got_subcommand("rename-application")) return RenameCommand(*config, parsed.renaming, consent);

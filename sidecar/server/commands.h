@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "sidecar/model/migration_plan.h"
 #include "sidecar/server/config.h"
 #include "sidecar/store/rename_store.h"
 
@@ -39,6 +40,16 @@ int RenameCommand(const Config& config, Renaming renaming, Consent consent);
 int ConfigCheckCommand(const Config& config, const Origins& origins);
 
 enum class OutputFormat { kTable, kJson };
+
+// The user's migrations, on the application database.
+struct AppMigrateQuery {
+  enum class Kind { kRun, kDryRun, kStatus };
+  Kind kind = Kind::kRun;
+  std::vector<std::string> directories;
+  MigrationChoices choices;
+  OutputFormat format = OutputFormat::kTable;
+};
+int AppMigrateCommand(const Config& config, const AppMigrateQuery& query);
 
 struct WorkflowQuery {
   enum class Kind { kList, kGet, kSteps };

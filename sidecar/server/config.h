@@ -36,9 +36,10 @@ enum class Migrations {
 
 struct Config {
   std::string name;
-  std::string system_database_url;       // never empty after CompleteConfig
-  std::string application_database_url;  // empty after CompleteConfig: there is none
-  std::string direct_database_url;       // of the system database, past a pooler; empty: the same
+  std::string system_database_url;                  // never empty after CompleteConfig
+  std::string application_database_url;             // empty after CompleteConfig: there is none
+  std::string direct_database_url;                  // of the system database, past a pooler; empty: the same
+  std::vector<std::string> application_migrations;  // directories of migrations that run at start
   std::string schema = "dbos";
   Migrations migrations = Migrations::kAuto;
   std::optional<int> system_pool_size;  // none: pool.size

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -38,6 +39,21 @@ std::string SetAllowed(const std::string& value, Config& config) {
     config.allowed.uids.push_back(static_cast<uid_t>(*uid));
   }
   return "";
+}
+
+std::string SetApplicationMigrations(const std::string& value, Config& config) {
+  config.application_migrations.clear();
+  for (const auto part : absl::StrSplit(value, ',')) {
+    const std::string directory(absl::StripAsciiWhitespace(part));
+    if (directory.empty()) return "must be directories separated by commas";
+    config.application_migrations.push_back(directory);
+  }
+  return "";
+}
+
+SettingType ApplicationMigrations() {
+  return {SetApplicationMigrations,
+          [](const Config& config) { return absl::StrJoin(config.application_migrations, ","); }};
 }
 
 SettingType Allowed() {
@@ -148,6 +164,9 @@ std::vector<Setting> MakeSettings() {
       Make("sidecar.ping_timeout", "DBOS_PING_TIMEOUT", "ping-timeout",
            "seconds without an answer to pings after which a process has lost its executions (default 10)",
            SecondsSetting(&Config::ping_timeout, 1)),
+      Make("sidecar.application_migrations", "DBOS_APPLICATION_MIGRATIONS", "app-migrations",
+           "directories of numbered .sql files to run on the application database at start, separated by commas",
+           ApplicationMigrations()),
       Make("sidecar.database_wait", "DBOS_DATABASE_WAIT", "database-wait",
            "seconds to wait at start for a database that is not there (default 60)",
            SecondsSetting(&Config::database_wait)),

@@ -11,6 +11,7 @@
 #include "sidecar/base/ids.h"
 #include "sidecar/base/logging.h"
 #include "sidecar/base/status.h"
+#include "sidecar/server/application_database.h"
 #include "sidecar/server/database.h"
 #include "sidecar/server/last_resort.h"
 #include "sidecar/server/metrics.h"
@@ -78,7 +79,7 @@ absl::Status Sidecar::Reserve() {
 absl::Status Sidecar::OpenDatabase(Signals& signals) {
   ASSIGN_OR_RETURN(database_lock_, LockDatabase(config_));
   ASSIGN_OR_RETURN(schema_version_, AwaitDatabase(config_, signals));
-  return absl::OkStatus();
+  return RunConfiguredMigrations(config_, signals);
 }
 
 absl::Status Sidecar::Serve() {
@@ -94,7 +95,8 @@ absl::Status Sidecar::Serve() {
   threads.callers = static_cast<std::size_t>(std::min(pooled, kCallersMax));
   loop_ = std::make_unique<EngineLoop>(std::make_unique<Engine>(options, RandomUuid), std::move(storage), threads);
   loop_->Start();
-  grpc_ = GrpcServer::Start(*loop_, Info(), *ledger_, config_.reflection);
+  migrations_ = std::make_unique<MigrationThread>(config_);
+  grpc_ = GrpcServer::Start(*loop_, Info(), *ledger_, *migrations_, config_.reflection);
   if (grpc_ == nullptr) return absl::InternalError("gRPC could not start");
   return absl::OkStatus();
 }
@@ -167,6 +169,7 @@ void Sidecar::Stop() {
     const LastResort end(
         kDatabaseGrace, kExitDatabase,
         "the database does not answer: ending without it; what was not acknowledged may not be stored");
+    migrations_.reset();
     loop_.reset();
   }
   grpc_.reset();

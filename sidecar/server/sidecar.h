@@ -18,6 +18,7 @@
 #include "sidecar/server/config.h"
 #include "sidecar/server/exit_codes.h"
 #include "sidecar/server/http_server.h"
+#include "sidecar/server/migration_thread.h"
 #include "sidecar/server/process_ledger.h"
 #include "sidecar/server/signals.h"
 #include "sidecar/server/state_directory.h"
@@ -75,6 +76,7 @@ class Sidecar {
   std::unique_ptr<FileLock> database_lock_;
   std::shared_ptr<const ConnectionPool> pool_;
   std::unique_ptr<EngineLoop> loop_;
+  std::unique_ptr<MigrationThread> migrations_;
   std::unique_ptr<GrpcServer> grpc_;
   std::unique_ptr<Acceptor> acceptor_;
   std::unique_ptr<HttpServer> http_;  // none: not configured

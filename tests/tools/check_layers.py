@@ -37,7 +37,7 @@ OWNERS = [
     (r"google/(protobuf|rpc)/|.*\.pb\.h$", ["sidecar/rpc/", "clients/cpp/src/", PROTOBUF_VALUES, "tests/"]),
     (r"pqxx/|libpq-fe\.h|libpq/", ["sidecar/db/postgres/", "tests/"]),
     (r"SQLiteCpp/|sqlite3\.h", ["sidecar/db/sqlite/", "tests/"]),
-    (r"spdlog/", ["sidecar/base/"]),
+    (r"spdlog/|openssl/", ["sidecar/base/"]),
     (r"CLI/", ["sidecar/server/", "tests/"]),
     (r"yaml-cpp/", ["sidecar/server/"]),
     (r"absl/", ["sidecar/", "clients/cpp/src/", "tests/"]),

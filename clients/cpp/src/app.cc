@@ -1,6 +1,7 @@
 #include <utility>
 
 #include <dbos/app.h>
+#include <dbos/client.h>
 
 #include "app_runtime.h"
 #include "channel.h"
@@ -33,6 +34,10 @@ App::~App() {
   runtime_->Shutdown();
 }
 
+std::vector<MigrationInfo> App::run_migrations(const std::vector<std::string>& directories,
+                                               const MigrationOptions& options) {
+  return Client({.sidecar_address = runtime_->sidecar_address()}).run_migrations(directories, options);
+}
 void App::launch() {
   runtime_->Launch();
 }

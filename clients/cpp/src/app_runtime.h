@@ -36,6 +36,7 @@ class AppRuntime final : public WorkflowAccess, private runtime::SessionDelegate
   void Register(const std::string& name, const WorkflowOptions& options, WorkflowBody body);
   void Launch();
   void Shutdown();
+  const std::string& sidecar_address() const { return options_.sidecar_address; }
 
   std::string Start(std::string_view name, const StartOptions& options, std::string input) override;
   std::string Run(std::string_view name, const StartOptions& options, std::string input) override;

@@ -1,13 +1,14 @@
 #include <dbos/client.h>
 
 #include "channel.h"
+#include "migration_calls.h"
 #include "unary_access.h"
 
 namespace dbos {
 
 Client::Client(const ClientOptions& options)
-    : unary_(std::make_shared<detail::UnaryAccess>(
-          runtime::OpenChannel(runtime::ResolveAddress(options.sidecar_address)), options.request_timeout)) {
+    : address_(runtime::ResolveAddress(options.sidecar_address)),
+      unary_(std::make_shared<detail::UnaryAccess>(runtime::OpenChannel(address_), options.request_timeout)) {
 }
 Client::~Client() = default;
 
@@ -19,6 +20,16 @@ std::vector<StepInfo> Client::steps(const std::string& workflow_id) {
 }
 void Client::cancel(const std::string& workflow_id) {
   unary_->Cancel(workflow_id);
+}
+
+std::vector<MigrationInfo> Client::run_migrations(const std::vector<std::string>& directories,
+                                                  const MigrationOptions& options) {
+  const auto action = options.dry_run ? v1::MIGRATION_ACTION_DRY_RUN : v1::MIGRATION_ACTION_RUN;
+  return runtime::CallMigrations(runtime::OpenChannel(address_), directories, options, action);
+}
+std::vector<MigrationInfo> Client::migration_status(const std::vector<std::string>& directories,
+                                                    const MigrationOptions& options) {
+  return runtime::CallMigrations(runtime::OpenChannel(address_), directories, options, v1::MIGRATION_ACTION_STATUS);
 }
 
 std::shared_ptr<detail::WorkflowAccess> Client::access() const {

@@ -14,6 +14,8 @@ void ThrowProtocolError(v1::Reason reason, const std::string& message) {
       throw InvalidArgument(message);
     case v1::REASON_PAYLOAD_TOO_LARGE:
       throw PayloadTooLarge(message);
+    case v1::REASON_MIGRATION_FAILED:
+      throw MigrationFailed(message);
     case v1::REASON_DEADLINE_EXCEEDED:
       throw TimeoutError(message);
     case v1::REASON_DATABASE_UNAVAILABLE:

@@ -9,6 +9,7 @@
 #include "deadline.h"
 #include "error_records.h"
 #include "protocol_errors.h"
+#include "repeat_call.h"
 #include "replay.h"
 #include "start_request.h"
 #include "wire_info.h"
@@ -33,23 +34,7 @@ UnaryAccess::UnaryAccess(const std::shared_ptr<grpc::Channel>& channel, millisec
 }
 
 void UnaryAccess::Repeat(const Call& call) const {
-  const auto deadline = runtime::DeadlineAfter<system_clock>(request_timeout_);
-  for (;;) {
-    grpc::ClientContext context;
-    context.set_wait_for_ready(true);
-    context.set_deadline(deadline);
-    const grpc::Status status = call(context);
-    if (status.ok()) return;
-    if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED &&
-        runtime::ReasonOf(context) == v1::REASON_UNSPECIFIED) {
-      throw SidecarUnavailable("the sidecar did not answer within " + std::to_string(request_timeout_.count()) +
-                               " ms; is it running, and is its address right?");
-    }
-    if (!IsTransient(status) || system_clock::now() + kRepeatDelay >= deadline) {
-      runtime::ThrowIfFailed(status, context);
-    }
-    std::this_thread::sleep_for(kRepeatDelay);
-  }
+  runtime::RepeatCall(request_timeout_, call);
 }
 
 std::string UnaryAccess::Start(std::string_view name, const StartOptions& options, std::string input) {

@@ -6,10 +6,12 @@
 
 #include <poll.h>
 
+#include "absl/strings/numbers.h"
 #include "absl/time/clock.h"
 
 #include "sidecar/base/check.h"
 #include "sidecar/base/status.h"
+#include "sidecar/db/error_offset.h"
 #include "sidecar/db/postgres/binary_parameters.h"
 #include "sidecar/db/postgres/postgres_database.h"
 #include "sidecar/db/postgres/postgres_errors.h"
@@ -59,6 +61,19 @@ std::string SettingsOf(const Dialect& dialect, ConnectionRole role) {
       return "";
   }
   return "";
+}
+
+// PostgreSQL counts characters, from 1.
+void NoteOffset(const PGresult* result, const std::string& sql, absl::Status& error) {
+  const char* position = PQresultErrorField(result, PG_DIAG_STATEMENT_POSITION);
+  std::size_t characters = 0;
+  if (position == nullptr || !absl::SimpleAtoi(position, &characters)) return;
+  std::size_t offset = 0;
+  for (; offset < sql.size(); ++offset) {
+    const bool begins = (static_cast<unsigned char>(sql[offset]) & 0xC0) != 0x80;
+    if (begins && --characters == 0) break;
+  }
+  SetErrorOffset(offset, error);
 }
 
 }  // namespace
@@ -186,6 +201,7 @@ absl::StatusOr<Result> PostgresConnection::RunScriptOnce(const std::string& sql)
     return ToResult(result.get());
   }
   absl::Status error = ErrorOf(result.get(), Seen::kFirst);
+  NoteOffset(result.get(), sql, error);
   RollBackIfOpen();
   return error;
 }

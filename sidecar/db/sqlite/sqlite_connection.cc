@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <map>
+#include <optional>
 #include <span>
 #include <utility>
 
@@ -13,6 +14,7 @@
 #include "sidecar/base/check.h"
 #include "sidecar/base/status.h"
 #include "sidecar/db/dialect.h"
+#include "sidecar/db/error_offset.h"
 #include "sidecar/db/sqlite/sqlite_database.h"
 #include "sidecar/db/sqlite/sqlite_errors.h"
 
@@ -123,7 +125,12 @@ class SqliteConnection : public Connection {
   }
 
   absl::StatusOr<Result> RunScript(const std::string& sql) override {
-    return Guard<Result>([&] { return RunText(sql); });
+    error_offset_.reset();
+    absl::StatusOr<Result> result = Guard<Result>([&] { return RunText(sql); });
+    if (result.ok() || !error_offset_) return result;
+    absl::Status error = result.status();
+    SetErrorOffset(*error_offset_, error);
+    return error;
   }
 
   absl::StatusOr<Dialect> ServerDialect() override { return dialect_; }
@@ -216,8 +223,13 @@ class SqliteConnection : public Connection {
     const char* rest = sql.c_str();
     while (*rest != '\0') {
       sqlite3_stmt* statement = nullptr;
+      const std::ptrdiff_t start = rest - sql.c_str();
       const int prepared = sqlite3_prepare_v2(database_->getHandle(), rest, -1, &statement, &rest);
-      if (prepared != SQLITE_OK) throw SQLite::Exception(database_->getHandle(), prepared);
+      if (prepared != SQLITE_OK) {
+        const int offset = sqlite3_error_offset(database_->getHandle());
+        if (offset >= 0) error_offset_ = static_cast<std::size_t>(start + offset);
+        throw SQLite::Exception(database_->getHandle(), prepared);
+      }
       if (statement == nullptr) continue;  // white space or a comment
       result = Result();
       result.set_columns(static_cast<std::size_t>(sqlite3_column_count(statement)));
@@ -244,6 +256,7 @@ class SqliteConnection : public Connection {
   const std::string path_;
   const ConnectionRole role_;
   const Dialect dialect_;
+  std::optional<std::size_t> error_offset_;                            // of the last script
   std::unique_ptr<SQLite::Database> database_;                         // null: not open. Outlives the statements below.
   std::map<std::pair<const Query*, std::size_t>, Prepared> prepared_;  // by query and rows
 };

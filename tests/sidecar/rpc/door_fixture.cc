@@ -43,6 +43,16 @@ SidecarInfo TestInfo() {
 
 }  // namespace
 
+ScriptedMigrations::~ScriptedMigrations() {
+  for (std::thread& thread : threads_) thread.join();
+}
+
+void ScriptedMigrations::Post(MigrationRequest request, Done done) {
+  ++posted_;
+  std::lock_guard<std::mutex> lock(mu_);
+  threads_.emplace_back([this, request = std::move(request), done = std::move(done)] { done(answer(request)); });
+}
+
 DoorFixture::DoorFixture() : directory_(NewDirectory()) {
   const std::string url = "sqlite:///" + directory_ + "/shop.sqlite";
   const auto database = OpenDatabase(url, "dbos");
@@ -52,7 +62,7 @@ DoorFixture::DoorFixture() : directory_(NewDirectory()) {
   loop_ = std::make_unique<EngineLoop>(std::make_unique<Engine>(EngineOptions(), RandomUuid), *std::move(storage),
                                        EngineLoop::Options());
   loop_->Start();
-  server_ = GrpcServer::Start(*loop_, TestInfo(), attachments_, Reflection::kOff);
+  server_ = GrpcServer::Start(*loop_, TestInfo(), attachments_, migrations_, Reflection::kOff);
   DBOS_CHECK(server_ != nullptr);
   channel_ = Connect();
   workflows_ = v1::WorkflowService::NewStub(channel_);

@@ -2,10 +2,14 @@
 // stubs. What is missing of a sidecar is only its process.
 #pragma once
 
+#include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -38,6 +42,23 @@ class AttachedNow final : public Attachments {
   std::map<SessionId, std::string> sessions_;
 };
 
+// Answers migrations on another thread, as a test says.
+class ScriptedMigrations final : public MigrationRunner {
+ public:
+  using Answer = std::function<absl::StatusOr<std::vector<MigrationEntry>>(const MigrationRequest&)>;
+
+  ~ScriptedMigrations() override;
+  void Post(MigrationRequest request, Done done) override;
+
+  Answer answer;  // set it before the first call
+  std::size_t posted() const { return posted_.load(); }
+
+ private:
+  std::mutex mu_;
+  std::vector<std::thread> threads_;
+  std::atomic<std::size_t> posted_ = 0;
+};
+
 class DoorFixture : public testing::Test {
  protected:
   DoorFixture();
@@ -48,6 +69,7 @@ class DoorFixture : public testing::Test {
 
   std::string directory_;
   AttachedNow attachments_;
+  ScriptedMigrations migrations_;
   std::unique_ptr<EngineLoop> loop_;
   std::unique_ptr<GrpcServer> server_;
   std::shared_ptr<grpc::Channel> channel_;

@@ -2,8 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "sidecar/base/utf8.h"
 #include "sidecar/rpc/json_check.h"
-#include "sidecar/rpc/utf8.h"
 
 namespace dbos::sidecar {
 namespace {

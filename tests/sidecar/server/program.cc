@@ -56,6 +56,15 @@ int Program::Wait() {
   return code_;
 }
 
+bool Program::Ended() {
+  int status = 0;
+  if (!ended_ && waitpid(pid_, &status, WNOHANG) == pid_) {
+    ended_ = true;
+    code_ = CodeOf(status);
+  }
+  return ended_;
+}
+
 std::string Program::Output() const {
   return directory_.Read(log_);
 }
@@ -64,12 +73,7 @@ bool Program::Prints(const std::string& text) {
   const auto give_up = std::chrono::steady_clock::now() + kPatience;
   while (std::chrono::steady_clock::now() < give_up) {
     if (Output().find(text) != std::string::npos) return true;
-    int status = 0;
-    if (!ended_ && waitpid(pid_, &status, WNOHANG) == pid_) {
-      ended_ = true;
-      code_ = CodeOf(status);
-      return Output().find(text) != std::string::npos;
-    }
+    if (Ended()) return Output().find(text) != std::string::npos;
     std::this_thread::sleep_for(std::chrono::milliseconds(10));  // paces the look at the log file
   }
   return false;

@@ -22,6 +22,7 @@ class Program {
   void Send(int signal) const;
   // Its exit code; 128 + signal if it was killed.
   int Wait();
+  bool Ended();
   std::string Output() const;
   // False if the program ended, or 30 s passed, before it printed `text`.
   bool Prints(const std::string& text);

@@ -14,9 +14,11 @@
 #include <string_view>
 #include <tuple>
 #include <utility>
+#include <vector>
 
 #include <dbos/context.h>
 #include <dbos/detail/workflow_access.h>
+#include <dbos/migrations.h>
 #include <dbos/options.h>
 #include <dbos/workflow_handle.h>
 
@@ -83,6 +85,10 @@ class App {
     Register(name, options, Bind(std::move(function)));
     return WorkflowOf<F>(access(), std::move(name));
   }
+
+  // Client::run_migrations, for a program that brings its own database up to date before launch().
+  std::vector<MigrationInfo> run_migrations(const std::vector<std::string>& directories,
+                                            const MigrationOptions& options = {});
 
   // Connects and begins to run workflows.
   void launch();

@@ -13,6 +13,7 @@
 
 #include <dbos/detail/arguments.h>
 #include <dbos/detail/workflow_access.h>
+#include <dbos/migrations.h>
 #include <dbos/options.h>
 #include <dbos/workflow_handle.h>
 #include <dbos/workflow_info.h>
@@ -47,9 +48,18 @@ class Client {
   // Cancels unless the workflow has ended. Unknown ids are ignored, as in DBOS.
   void cancel(const std::string& workflow_id);
 
+  // Runs the .sql files of these directories on the application database, and returns the state of each; see
+  // migrations.h, also for what it throws. Before the processes that need the tables begin to work.
+  std::vector<MigrationInfo> run_migrations(const std::vector<std::string>& directories,
+                                            const MigrationOptions& options = {});
+  // The state of each file. Changes nothing.
+  std::vector<MigrationInfo> migration_status(const std::vector<std::string>& directories,
+                                              const MigrationOptions& options = {});
+
  private:
   std::shared_ptr<detail::WorkflowAccess> access() const;
 
+  const std::string address_;
   std::shared_ptr<detail::UnaryAccess> unary_;
 };
 

@@ -19,6 +19,7 @@
 #include <dbos/client.h>
 #include <dbos/context.h>
 #include <dbos/errors.h>
+#include <dbos/migrations.h>
 #include <dbos/options.h>
 #include <dbos/values.h>
 #include <dbos/workflow_handle.h>

@@ -10,6 +10,7 @@
 //     NonDeterminismError          a workflow took another path than the one recorded
 //     ConflictingWorkflow          the workflow id belongs to a workflow of another name
 //     WorkflowNotFound, InvalidArgument, PayloadTooLarge, TimeoutError
+//     MigrationFailed              a migration failed, or what was applied before forbids it
 //     SidecarUnavailable           no answer from the sidecar; the request may be repeated
 //     RequestRefused               any other refusal; reason() is the name of the dbos.v1.Reason
 //
@@ -113,6 +114,12 @@ class PayloadTooLarge : public Error {
 };
 
 class TimeoutError : public Error {
+ public:
+  using Error::Error;
+};
+
+// Names the file, the line and the database's message, or what to do about a file that stands in the way.
+class MigrationFailed : public Error {
  public:
   using Error::Error;
 };

@@ -9,6 +9,9 @@
 
 namespace dbos::sidecar {
 
+// The length of the longest beginning of `text` that is storable; all of it, when it is.
+std::size_t StorablePrefix(std::string_view text);
+
 // Valid UTF-8 (no overlong form, no surrogate, at most U+10FFFF) without a NUL byte.
 bool IsStorableText(std::string_view text);
 

@@ -1,4 +1,4 @@
-#include "sidecar/rpc/utf8.h"
+#include "sidecar/base/utf8.h"
 
 #include <cstdint>
 #include <cstring>
@@ -43,17 +43,22 @@ std::size_t CharacterLength(std::string_view text) {
 
 }  // namespace
 
-bool IsStorableText(std::string_view text) {
-  while (!text.empty()) {
-    if (text.size() >= 8 && PlainWord(text.data())) {
-      text.remove_prefix(8);
+std::size_t StorablePrefix(std::string_view text) {
+  std::string_view rest = text;
+  while (!rest.empty()) {
+    if (rest.size() >= 8 && PlainWord(rest.data())) {
+      rest.remove_prefix(8);
       continue;
     }
-    const std::size_t length = CharacterLength(text);
-    if (length == 0) return false;
-    text.remove_prefix(length);
+    const std::size_t length = CharacterLength(rest);
+    if (length == 0) break;
+    rest.remove_prefix(length);
   }
-  return true;
+  return text.size() - rest.size();
+}
+
+bool IsStorableText(std::string_view text) {
+  return StorablePrefix(text) == text.size();
 }
 
 std::string PrintableText(std::string_view text, std::size_t max_bytes) {

@@ -1,0 +1,110 @@
+#include "sidecar/server/application_database.h"
+
+#include <algorithm>
+#include <atomic>
+#include <csignal>
+#include <cstdint>
+#include <memory>
+#include <thread>
+#include <utility>
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "absl/time/clock.h"
+
+#include "sidecar/base/check.h"
+#include "sidecar/base/logging.h"
+#include "sidecar/base/status.h"
+#include "sidecar/db/database_url.h"
+#include "sidecar/server/database.h"
+#include "sidecar/server/migration_directory.h"
+
+namespace dbos::sidecar {
+namespace {
+
+using Entries = absl::StatusOr<std::vector<MigrationEntry>>;
+
+constexpr absl::Duration kPause = absl::Seconds(1);
+constexpr absl::Duration kGraceAtStop = absl::Milliseconds(500);
+
+absl::Status Stopped() {
+  return absl::CancelledError("stopped while migrating the application database");
+}
+
+// What the thread of one try and its waiter share.
+struct Try {
+  Try() = default;
+  ~Try() { close(ended); }
+  Try(const Try&) = delete;
+  Try& operator=(const Try&) = delete;
+
+  const int ended = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);  // has a number to read once `entries` is there
+  std::atomic<bool> stopping = false;
+  Entries entries;
+};
+
+// On a thread of its own, because a statement of the user's may take its time, and nothing interrupts libpq.
+Entries RunUnlessStopped(const Database& database, const std::vector<MigrationFile>& files,
+                         const MigrationChoices& choices, Signals& signals) {
+  auto shared = std::make_shared<Try>();
+  std::thread([shared, database, files, choices] {
+    shared->entries = RunMigrations(
+        database, files, {.choices = choices, .stopping = [&shared = *shared] { return shared.stopping.load(); }});
+    constexpr std::uint64_t kEnded = 1;
+    DBOS_CHECK(write(shared->ended, &kEnded, sizeof(kEnded)) == sizeof(kEnded));
+  }).detach();
+  for (std::uint64_t ended = 0; read(shared->ended, &ended, sizeof(ended)) < 0;) {
+    const auto signal = signals.Wait(absl::InfiniteDuration(), shared->ended);
+    if (!signal || signal->number == SIGCHLD) continue;
+    shared->stopping.store(true);
+    signals.Wait(kGraceAtStop, shared->ended);  // a file that is nearly done may finish
+    return Stopped();
+  }
+  return std::move(shared->entries);
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> ApplicationDatabaseUrl(const Config& config) {
+  if (!config.application_database_url.empty()) return config.application_database_url;
+  return absl::FailedPreconditionError(
+      "there is no application database: set application_database_url (DBOS_APPLICATION_DATABASE_URL, --app-database); "
+      "it may be the same as system_database_url");
+}
+
+absl::StatusOr<Database> OpenApplicationDatabase(const Config& config) {
+  ASSIGN_OR_RETURN(const std::string url, ApplicationDatabaseUrl(config));
+  return OpenDatabase(url, config.schema, ConnectionOptionsOf(config));
+}
+
+Entries MigrateApplication(const Config& config, const std::vector<MigrationFile>& files,
+                           const MigrationChoices& choices, Signals& signals) {
+  ASSIGN_OR_RETURN(const std::string url, ApplicationDatabaseUrl(config));
+  ASSIGN_OR_RETURN(const Database database, OpenApplicationDatabase(config));
+  const absl::Time give_up = absl::Now() + config.database_wait;
+  while (true) {
+    Entries entries = RunUnlessStopped(database, files, choices, signals);
+    if (!absl::IsUnavailable(entries.status()) || absl::Now() + kPause > give_up) return entries;
+    Log(LogLevel::kWarning, "the application database cannot be migrated yet, trying again",
+        {{"database", DescribeDatabase(url)}, {"error", Message(entries.status())}});
+    const auto signal = signals.Wait(kPause);
+    if (signal && signal->number != SIGCHLD) return Stopped();
+  }
+}
+
+absl::Status RunConfiguredMigrations(const Config& config, Signals& signals) {
+  if (config.application_migrations.empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const std::vector<MigrationFile> files, ReadMigrations(config.application_migrations));
+  ASSIGN_OR_RETURN(const std::vector<MigrationEntry> entries, MigrateApplication(config, files, {}, signals));
+  const auto now = std::count_if(entries.begin(), entries.end(), [](const auto& entry) { return entry.applied_now; });
+  const auto missing = std::count_if(entries.begin(), entries.end(),
+                                     [](const auto& entry) { return entry.state == MigrationState::kMissing; });
+  Log(missing > 0 ? LogLevel::kWarning : LogLevel::kInfo, "application database is up to date",
+      {{"applied_now", std::to_string(now)},
+       {"migrations", std::to_string(files.size())},
+       {"applied_but_missing", std::to_string(missing)}});
+  return absl::OkStatus();
+}
+
+}  // namespace dbos::sidecar
