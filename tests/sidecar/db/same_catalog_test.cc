@@ -53,26 +53,28 @@ void ExpectTheseDifferences(const std::vector<std::string>& ours, const std::vec
 }
 
 Difference EventTable() {
-  return {"left over from the first migrations of the SDKs, which nothing uses any more",
-          {},
-          {"column event_dispatch_kv.key text not null", "column event_dispatch_kv.service_name text not null",
-           "column event_dispatch_kv.update_seq numeric(38,0)", "column event_dispatch_kv.update_time numeric(38,15)",
-           "column event_dispatch_kv.value text", "column event_dispatch_kv.workflow_fn_name text not null",
-           "constraint dbos.event_dispatch_kv event_dispatch_kv_pkey PRIMARY KEY (service_name, workflow_fn_name, key)",
-           "index CREATE UNIQUE INDEX event_dispatch_kv_pkey ON dbos.event_dispatch_kv USING btree (service_name, "
-           "workflow_fn_name, key)"}};
+  Difference table = {"left over from the first migrations of the SDKs, which nothing uses any more", {}, {}};
+  for (const char* column : {"key text not null", "service_name text not null", "update_seq numeric(38,0)",
+                             "update_time numeric(38,15)", "value text", "workflow_fn_name text not null"}) {
+    table.theirs.push_back(absl::StrCat("column event_dispatch_kv.", column));
+  }
+  const std::string key = "(service_name, workflow_fn_name, key)";
+  table.theirs.push_back(absl::StrCat("constraint dbos.event_dispatch_kv event_dispatch_kv_pkey PRIMARY KEY ", key));
+  table.theirs.push_back(
+      absl::StrCat("index CREATE UNIQUE INDEX event_dispatch_kv_pkey ON dbos.event_dispatch_kv USING btree ", key));
+  return table;
 }
 
 constexpr char kNewer[] =
     "versions 124 and 125, which the Python SDK is the first to have: they only make look-ups fast";
 
 Difference NewerIndexes() {
+  const std::string on = " ON dbos.application_versions USING btree ";
   return {kNewer,
           {},
-          {"index CREATE INDEX idx_application_versions_owner_timestamp ON dbos.application_versions USING btree "
-           "(application_name, version_timestamp DESC)",
-           "index CREATE INDEX idx_application_versions_timestamp ON dbos.application_versions USING btree "
-           "(version_timestamp DESC)"}};
+          {absl::StrCat("index CREATE INDEX idx_application_versions_owner_timestamp", on,
+                        "(application_name, version_timestamp DESC)"),
+           absl::StrCat("index CREATE INDEX idx_application_versions_timestamp", on, "(version_timestamp DESC)")}};
 }
 
 Difference NewerSqliteIndexes() {

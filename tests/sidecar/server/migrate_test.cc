@@ -103,8 +103,8 @@ INSTANTIATE_OVER_DATABASES(MigrateTest);
 
 class RoleTest : public MigrateTest {
  protected:
-  RoleTest() { database_->Run("CREATE ROLE " + role_ + " LOGIN"); }
-  ~RoleTest() override { database_->Run("DROP OWNED BY " + role_ + "; DROP ROLE " + role_); }
+  void SetUp() override { database_->Run("CREATE ROLE " + role_ + " LOGIN"); }
+  void TearDown() override { database_->Run("DROP OWNED BY " + role_ + "; DROP ROLE " + role_); }
   // What the role gets to hear.
   std::string AsRole(const std::string& command, const std::vector<std::string>& more, int code,
                      const TestDatabase& on) {
