@@ -17,7 +17,9 @@ using SqliteTest = StoreTest;
 TEST_P(SqliteTest, NoStatementWalksATableThatGrows) {
   const auto connection = database_->Open().connect(ConnectionRole::kWriter);
   for (const Query* query : AllQueries()) {
-    if (query->name == std::string("list_steps")) continue;  // its `o` is one page of one workflow
+    const std::string name = query->name;
+    if (name == "list_steps") continue;         // its `o` is one page of one workflow
+    if (name.starts_with("rename_")) continue;  // a command that goes through all rows once
     const bool over_rows = *query->rows != '\0';
     const std::string sql = ExpandQuery(SqliteDialect(), *query, Dialect::Rows::kListed, over_rows ? 16 : 0);
     const auto plan = connection->RunScript(absl::StrCat("EXPLAIN QUERY PLAN ", sql));
