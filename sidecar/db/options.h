@@ -26,6 +26,9 @@ struct ConnectionOptions {
   // Asked before each connection to a URL that holds no password. Null: libpq's own ways to find one.
   PasswordSource password;
   Echo echo = Echo::kOff;
+  // A pooler that gives each transaction another session (pgbouncer's transaction mode) is in between: nothing may
+  // depend on a session, neither settings nor prepared statements.
+  bool through_pooler = false;
 };
 
 // A pool of connections. Times and counts as SQLAlchemy's.

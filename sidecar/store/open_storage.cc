@@ -8,7 +8,9 @@
 namespace dbos::sidecar {
 
 absl::StatusOr<SystemStorage> OpenStorage(const StorageOptions& options) {
-  ASSIGN_OR_RETURN(const Database database, OpenDatabase(options.database_url, options.schema, options.connection));
+  ConnectionOptions connection = options.connection;
+  connection.through_pooler = !options.direct_database_url.empty();
+  ASSIGN_OR_RETURN(const Database database, OpenDatabase(options.database_url, options.schema, connection));
   const std::string& direct_url =
       options.direct_database_url.empty() ? options.database_url : options.direct_database_url;
   ASSIGN_OR_RETURN(const Database direct, OpenDatabase(direct_url, options.schema, options.connection));

@@ -31,8 +31,9 @@ std::string Program(const std::string& name) {
   return Environment("DBOS_TEST_POSTGRES_BINARIES") + "/" + name;
 }
 
-// PostgreSQL refuses to run as root.
-std::vector<std::string> AsItsUser(const std::vector<std::string>& command) {
+}  // namespace
+
+std::vector<std::string> AsPostgresUser(const std::vector<std::string>& command) {
   std::vector<std::string> all = {"/usr/bin/env", "setpriv", "--pdeathsig", "INT"};
   if (geteuid() == 0) {
     const std::string user = Environment("DBOS_TEST_POSTGRES_USER");
@@ -44,7 +45,7 @@ std::vector<std::string> AsItsUser(const std::vector<std::string>& command) {
   return all;
 }
 
-void GiveToItsUser(const std::string& path) {
+void GiveToPostgresUser(const std::string& path) {
   if (geteuid() != 0) return;
   const passwd* known = getpwnam(Environment("DBOS_TEST_POSTGRES_USER").c_str());
   DBOS_CHECK(known != nullptr && chown(path.c_str(), known->pw_uid, known->pw_gid) == 0);
@@ -61,8 +62,6 @@ std::uint16_t FreePort() {
   close(fd);
   return ntohs(address.sin_port);
 }
-
-}  // namespace
 
 PostgresServer::PostgresServer(const std::vector<std::string>& settings) : settings_(settings) {
   MakeDirectory();
@@ -85,11 +84,11 @@ void PostgresServer::MakeDirectory() {
   char path[] = "/tmp/dbos-server-XXXXXX";
   DBOS_CHECK(mkdtemp(path) != nullptr);
   directory_ = path;
-  GiveToItsUser(directory_);
+  GiveToPostgresUser(directory_);
 }
 
 void PostgresServer::RunProgram(const std::vector<std::string>& command) const {
-  Process process(AsItsUser(command), {{}, directory_ + "/log", directory_});
+  Process process(AsPostgresUser(command), {{}, directory_ + "/log", directory_});
   if (process.Wait(kPatience) != 0) Fail(command.front() + " failed");
 }
 
@@ -106,7 +105,8 @@ void PostgresServer::Start() {
       command.insert(command.end(), {"-c", setting});
     }
     for (const std::string& setting : settings_) command.insert(command.end(), {"-c", setting});
-    process_ = std::make_unique<Process>(AsItsUser(command), Process::Options{{}, directory_ + "/log", directory_});
+    process_ =
+        std::make_unique<Process>(AsPostgresUser(command), Process::Options{{}, directory_ + "/log", directory_});
     while (process_->Running() && SinceBoot() < end) {
       if (PQping(Url().c_str()) == PQPING_OK) return;
       Pause(absl::Milliseconds(20));
@@ -147,7 +147,7 @@ void PostgresServer::WriteFile(const std::string& name, const std::string& conte
   const std::string path = Data() + "/" + name;
   std::ofstream(path) << content;
   std::filesystem::permissions(path, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
-  GiveToItsUser(path);
+  GiveToPostgresUser(path);
 }
 
 void PostgresServer::Fail(const std::string& why) const {

@@ -15,6 +15,12 @@
 
 namespace dbos::sidecar {
 
+// The command, run as the user that PostgreSQL's programs want: they refuse root.
+std::vector<std::string> AsPostgresUser(const std::vector<std::string>& command);
+void GiveToPostgresUser(const std::string& path);
+// Of 127.0.0.1; another process may take it before it is used.
+std::uint16_t FreePort();
+
 class PostgresServer {
  public:
   // Listens on the socket in its directory, and on a free port of 127.0.0.1 and ::1. `settings`: "name=value".

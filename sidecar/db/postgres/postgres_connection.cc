@@ -115,7 +115,7 @@ absl::Status PostgresConnection::Connect() {
 
 absl::Status PostgresConnection::ApplySettings() {
   const std::string settings = SettingsOf(dialect_, role_);
-  if (settings.empty()) return absl::OkStatus();
+  if (settings.empty() || parameters_.through_pooler) return absl::OkStatus();
   const ResultPointer result(PQexec(connection_.get(), settings.c_str()));
   const ExecStatusType status = PQresultStatus(result.get());
   if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK) return absl::OkStatus();
@@ -252,7 +252,7 @@ PostgresConnection::Prepared& PostgresConnection::Look(const Statement& statemen
   const auto found = known.find(&query);
   if (found != known.end()) return found->second;
   Prepared prepared;
-  prepared.name = one_row ? std::string(query.name) + "_one" : query.name;
+  if (!parameters_.through_pooler) prepared.name = one_row ? std::string(query.name) + "_one" : query.name;
   prepared.form = one_row ? Dialect::Rows::kListed : Dialect::Rows::kArrays;
   prepared.sql = ExpandQuery(dialect_, query, prepared.form);
   prepared.args = ParseColumns(query.args);
@@ -279,9 +279,11 @@ absl::Status PostgresConnection::Send(const Statement& statement, Expected::Kind
   return absl::OkStatus();
 }
 
-// The statement's name is free on the server, or an earlier message of this pipeline prepares it.
+// The statement's name is free on the server, or an earlier message of this pipeline prepares it. One without a name
+// lasts until the next.
 absl::Status PostgresConnection::Prepare(Prepared& prepared) {
   for (const Expected& earlier : expected_) {
+    if (prepared.name.empty()) break;
     if (earlier.kind == Expected::Kind::kPrepare && earlier.prepared == &prepared) return absl::OkStatus();
   }
   std::vector<Oid> types;
@@ -320,7 +322,7 @@ absl::Status PostgresConnection::ReceiveAnswer(const Expected& expected, std::ve
   ASSIGN_OR_RETURN(const ResultPointer result, Receive());
   const ExecStatusType status = PQresultStatus(result.get());
   if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK) {
-    if (expected.kind == Expected::Kind::kPrepare) expected.prepared->on_server = true;
+    if (expected.kind == Expected::Kind::kPrepare) expected.prepared->on_server = !expected.prepared->name.empty();
     if (expected.kind == Expected::Kind::kStatement) results.push_back(ToResult(result.get()));
   } else if (status != PGRES_PIPELINE_ABORTED && error.ok()) {
     error = ErrorOf(result.get(), expected.kind == Expected::Kind::kPrepare ? Seen::kFirst : Seen::kBefore);

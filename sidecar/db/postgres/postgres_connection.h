@@ -45,7 +45,7 @@ class PostgresConnection : public Connection {
 
   // A query as this session knows it: over arrays, or over one row of parameters.
   struct Prepared {
-    std::string name;
+    std::string name;  // empty behind a pooler: sent with each use
     std::string sql;
     Dialect::Rows form = {};
     std::vector<Column> args;

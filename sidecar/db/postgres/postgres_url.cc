@@ -140,6 +140,7 @@ absl::StatusOr<PostgresParameters> ParsePostgresUrl(const std::string& url, cons
     return Malformed("is malformed");
   }
   PostgresParameters parameters;
+  parameters.through_pooler = options.through_pooler;
   for (const PQconninfoOption* option = parsed; option->keyword != nullptr; ++option) {
     if (option->val != nullptr) parameters.Set(option->keyword, option->val);
   }

@@ -14,6 +14,7 @@ namespace dbos::sidecar {
 // Keywords and values as libpq takes them, with our defaults for those that were left out.
 struct PostgresParameters {
   std::vector<std::pair<std::string, std::string>> values;
+  bool through_pooler = false;  // see ConnectionOptions
 
   std::string Get(const std::string& keyword) const;
   void Set(const std::string& keyword, const std::string& value);

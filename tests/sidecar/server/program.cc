@@ -27,9 +27,13 @@ Program::Program(const TemporaryDirectory& directory, const std::string& name,
   std::vector<char*> pointers;
   for (std::string& text : texts) pointers.push_back(text.data());
   pointers.push_back(nullptr);
+  // Emptied before the program runs: what the one before it wrote must not be taken for its own.
+  const int out = open((directory / log_).c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   pid_ = fork();
-  if (pid_ != 0) return;
-  const int out = open((directory / log_).c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+  if (pid_ != 0) {
+    close(out);
+    return;
+  }
   if (chdir(directory.path().c_str()) == 0 && dup2(out, STDOUT_FILENO) >= 0 && dup2(out, STDERR_FILENO) >= 0) {
     execv(DBOS_SIDECAR_BINARY, pointers.data());
   }
