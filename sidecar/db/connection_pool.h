@@ -44,6 +44,8 @@ class ConnectionPool : public std::enable_shared_from_this<ConnectionPool> {
         : pool_(std::move(pool)), entry_(entry) {}
     Lease(Lease&& other) noexcept = default;
     Lease& operator=(Lease&&) = delete;
+    Lease(const Lease&) = delete;
+    Lease& operator=(const Lease&) = delete;
     ~Lease() {
       if (pool_ != nullptr) pool_->Return(entry_);
     }

@@ -12,7 +12,6 @@ namespace dbos::sidecar {
 namespace {
 
 constexpr double kSecondsMax = 86'400;
-constexpr std::size_t kSchemaBytesMax = 63;  // PostgreSQL cuts longer names off
 
 enum class Secret { kNo, kInFile };
 

@@ -54,7 +54,7 @@ HttpServer::~HttpServer() {
   thread_.join();
 }
 
-absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const std::string& address, Answers answers) {
+absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const std::string& address, const Answers& answers) {
   ASSIGN_OR_RETURN(const HostAndPort at, Parse(address));
   auto listener = std::make_unique<Listener>();
   listener->new_task_queue = [] { return new httplib::ThreadPool(kThreads); };  // NOLINT: httplib deletes it
@@ -79,9 +79,12 @@ absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const std::string&
   listener->Get("/metrics", [metrics = answers.metrics](const httplib::Request&, httplib::Response& response) {
     response.set_content(metrics(), kMetricsType);
   });
-  const int port = at.port == 0                                       ? listener->bind_to_any_port(at.host.c_str())
-                   : listener->bind_to_port(at.host.c_str(), at.port) ? at.port
-                                                                      : -1;
+  int port = at.port;
+  if (port == 0) {
+    port = listener->bind_to_any_port(at.host);
+  } else if (!listener->bind_to_port(at.host, port)) {
+    port = -1;
+  }
   if (port < 0) {
     return absl::AlreadyExistsError(
         absl::StrCat("cannot listen for HTTP on ", address, ": another process has the port, or the host is not ours"));

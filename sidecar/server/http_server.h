@@ -27,7 +27,7 @@ class HttpServer {
 
   // `address`: HOST:PORT, where HOST may be empty for all interfaces or an IPv6 address in brackets; port 0 takes a
   // free one. InvalidArgument: it is no such thing. AlreadyExists: it cannot be listened on.
-  static absl::StatusOr<std::unique_ptr<HttpServer>> Start(const std::string& address, Answers answers);
+  static absl::StatusOr<std::unique_ptr<HttpServer>> Start(const std::string& address, const Answers& answers);
   ~HttpServer();
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;

@@ -120,7 +120,7 @@ absl::Status Sidecar::ServeHttp() {
   HttpServer::Answers answers;
   answers.ready = [this] { return !loop_->status().draining; };
   answers.metrics = [this] { return MetricsText({kVersion, config_.name, loop_->status(), pool_->usage()}); };
-  ASSIGN_OR_RETURN(http_, HttpServer::Start(config_.http_address, std::move(answers)));
+  ASSIGN_OR_RETURN(http_, HttpServer::Start(config_.http_address, answers));
   return absl::OkStatus();
 }
 

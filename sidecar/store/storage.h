@@ -44,6 +44,8 @@ struct WorkflowFilter {
   bool oldest_first = false;
   bool with_input = false;
   bool with_outcome = false;
+  // Of payloads: the page ends with the workflow that reaches it.
+  std::int64_t max_bytes = 8 << 20;
 };
 
 // One page of recorded steps of one workflow, in step order.

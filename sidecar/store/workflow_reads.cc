@@ -94,29 +94,40 @@ constexpr std::array kAllStatuses = {WorkflowStatus::kPending,  WorkflowStatus::
 #define DBOS_LIST_ARGS                                                                                         \
   "application_name text, status1 text, status2 text, status3 text, status4 text, status5 text, status6 text," \
   "status7 text, name text, prefix text, version text, with_outcome boolean, with_input boolean, page bigint," \
-  "skip bigint"
-#define DBOS_LIST_SQL                                                                                       \
-  "SELECT" DBOS_WORKFLOW_COLUMNS                                                                            \
-  ", CASE WHEN $12 THEN COALESCE(new_output, output) END,"                                                  \
-  " CASE WHEN $12 THEN COALESCE(new_error, error) END, CASE WHEN $13 THEN COALESCE(new_inputs, inputs) END" \
-  " FROM {schema}workflow_status AS s" DBOS_OUTCOME_JOIN DBOS_INPUT_JOIN                                    \
-  " WHERE (s.application_name = $1 OR s.application_name IS NULL)"                                          \
-  " AND s.status IN ($2, $3, $4, $5, $6, $7, $8)"                                                           \
-  " AND ($9 IS NULL OR s.name = $9) AND ($10 IS NULL OR SUBSTR(s.workflow_uuid, 1, LENGTH($10)) = $10)"     \
-  " AND ($11 IS NULL OR s.application_version = $11)"
+  "skip bigint, max_bytes bigint"
+#define DBOS_BYTES(value) "COALESCE(OCTET_LENGTH(" value "), 0)"
+#define DBOS_OUTPUT "COALESCE(new_output, output)"
+#define DBOS_ERROR "COALESCE(new_error, error)"
+#define DBOS_INPUT "COALESCE(new_inputs, inputs)"
+// The page is chosen first, with the sizes of its payloads alone, and they are read as far as they are wanted.
+#define DBOS_LIST_SQL(direction) \
+  "SELECT" DBOS_WORKFLOW_COLUMNS ", CASE WHEN $12 THEN " DBOS_OUTPUT " END, CASE WHEN $12 THEN " DBOS_ERROR        \
+  " END, CASE WHEN $13 THEN " DBOS_INPUT                                                                           \
+  " END FROM (SELECT page_id, SUM(bytes) OVER (ORDER BY page_time" direction ", page_id" direction                 \
+  " ROWS UNBOUNDED PRECEDING) - bytes AS bytes_before FROM (SELECT s.workflow_uuid AS page_id,"                    \
+  " s.created_at AS page_time, CASE WHEN $12 THEN " DBOS_BYTES(DBOS_OUTPUT) " + " DBOS_BYTES(DBOS_ERROR)           \
+  " ELSE 0 END + CASE WHEN $13 THEN " DBOS_BYTES(DBOS_INPUT) " ELSE 0 END AS bytes"                                \
+  " FROM {schema}workflow_status AS s" DBOS_OUTCOME_JOIN DBOS_INPUT_JOIN                                           \
+  " WHERE (s.application_name = $1 OR s.application_name IS NULL)"                                                 \
+  " AND s.status IN ($2, $3, $4, $5, $6, $7, $8)"                                                                  \
+  " AND ($9 IS NULL OR s.name = $9) AND ($10 IS NULL OR SUBSTR(s.workflow_uuid, 1, LENGTH($10)) = $10)"            \
+  " AND ($11 IS NULL OR s.application_version = $11)"                                                              \
+  " ORDER BY s.created_at" direction ", s.workflow_uuid" direction " LIMIT $14 OFFSET $15) AS page) AS cut"        \
+  " JOIN {schema}workflow_status AS s ON s.workflow_uuid = cut.page_id" DBOS_OUTCOME_JOIN DBOS_INPUT_JOIN          \
+  " WHERE cut.bytes_before < $16 ORDER BY s.created_at" direction ", s.workflow_uuid" direction
 
 constexpr Query kListOldestFirst = {
     .name = "list_oldest_first",
     .args = DBOS_LIST_ARGS,
     .rows = "",
-    .sql = DBOS_LIST_SQL " ORDER BY s.created_at, s.workflow_uuid LIMIT $14 OFFSET $15",
+    .sql = DBOS_LIST_SQL(""),
 };
 
 constexpr Query kListNewestFirst = {
     .name = "list_newest_first",
     .args = DBOS_LIST_ARGS,
     .rows = "",
-    .sql = DBOS_LIST_SQL " ORDER BY s.created_at DESC, s.workflow_uuid DESC LIMIT $14 OFFSET $15",
+    .sql = DBOS_LIST_SQL(" DESC"),
 };
 
 }  // namespace
@@ -131,7 +142,7 @@ absl::StatusOr<std::vector<WorkflowRecord>> ListWorkflowsOf(Connection& connecti
   }
   args.insert(args.end(), {NullIfEmpty(filter.name), NullIfEmpty(filter.workflow_id_prefix),
                            NullIfEmpty(filter.application_version), filter.with_outcome, filter.with_input,
-                           std::int64_t{filter.limit}, std::int64_t{filter.offset}});
+                           std::int64_t{filter.limit}, std::int64_t{filter.offset}, filter.max_bytes});
   const Statement statement(filter.oldest_first ? kListOldestFirst : kListNewestFirst, std::move(args));
   ASSIGN_OR_RETURN(const Result rows, connection.Execute(statement));
   std::vector<WorkflowRecord> workflows;

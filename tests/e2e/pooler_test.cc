@@ -73,7 +73,7 @@ TEST_F(PoolerTest, WorkflowsRunAndAreReadThroughATransactionPooler) {
     EXPECT_FALSE(client.list({}).empty());
     EXPECT_EQ(client.steps("w0").size(), client.steps("w1").size());
   }
-  EXPECT_FALSE(world_->SidecarsWrote("26000")) << world_->Logs();
+  EXPECT_EQ(world_->Logs().find("SQLSTATE 26000"), std::string::npos) << world_->Logs();
   // What the writer sets for itself has not reached the sessions that others get.
   const std::unique_ptr<PGconn, decltype(&PQfinish)> other(PQconnectdb(PooledUrl().c_str()), &PQfinish);
   for (const char* setting : {"SHOW enable_seqscan", "SHOW statement_timeout"}) {

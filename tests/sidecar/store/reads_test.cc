@@ -217,6 +217,27 @@ TEST_P(ReadsTest, ListHasPayloadsOnlyWhenAsked) {
   EXPECT_TRUE((*full)[0].input.has_value());
 }
 
+TEST_P(ReadsTest, APageOfWorkflowsEndsWithTheOneWhosePayloadsFillIt) {
+  for (const char* id : {"a", "b", "c"}) CommitOne(&Batch::completions, Completion(Begin(id), "\"éééé\""));
+  const auto count = [&](bool inputs, bool outcomes, std::int64_t max_bytes) {
+    WorkflowFilter filter;
+    filter.with_input = inputs;
+    filter.with_outcome = outcomes;
+    filter.max_bytes = max_bytes;
+    filter.oldest_first = true;
+    const auto listed = reader_->ListWorkflows(filter);
+    filter.oldest_first = false;
+    EXPECT_EQ(listed->size(), reader_->ListWorkflows(filter)->size());
+    return listed.ok() ? listed->size() : 0;
+  };
+  constexpr std::int64_t kOutcome = 10;  // bytes, of six characters
+  EXPECT_EQ(count(false, true, kOutcome), 1U);
+  EXPECT_EQ(count(false, true, kOutcome + 1), 2U);
+  EXPECT_EQ(count(false, true, 2 * kOutcome + 1), 3U);
+  EXPECT_EQ(count(true, true, kOutcome + 1), 1U) << "the input counts too";
+  EXPECT_EQ(count(false, false, 1), 3U) << "what is not read does not count";
+}
+
 TEST_P(ReadsTest, StepsAreListedInPages) {
   const ExecutionRef execution = Begin("a");
   for (std::int32_t n = 0; n < 3; ++n) CommitOne(&Batch::steps, Step(execution, n, "s", "1"));
