@@ -98,7 +98,7 @@ class ApplicationMigrator {
   absl::Status Patiently(Attempt attempt) {
     const absl::Time give_up = absl::Now() + run_.lock_wait;
     while (true) {
-      const absl::Status status = attempt();
+      absl::Status status = attempt();
       if (!absl::IsAborted(status)) return status;
       if (absl::Now() > give_up) {
         return absl::UnavailableError(absl::StrCat("the application database has been locked for ",
@@ -161,7 +161,7 @@ absl::Status ApplicationMigrator::Apply(MigrationEntry& entry) {
   entry.duration_ms = MillisecondsSince(start);
   applied_now_.insert(*entry.file);
   Log(LogLevel::kInfo, "migration applied", {{"file", file.path()}, {"duration_ms", absl::StrCat(entry.duration_ms)}});
-  const absl::Status noted = ledger_.Finish(file, MigrationState::kApplied, entry.duration_ms, "");
+  absl::Status noted = ledger_.Finish(file, MigrationState::kApplied, entry.duration_ms, "");
   if (!absl::IsUnavailable(noted)) return noted;
   return ledger_.Finish(file, MigrationState::kApplied, entry.duration_ms, "");  // by a new connection
 }
@@ -172,7 +172,7 @@ absl::Status ApplicationMigrator::ApplyInTransaction(const MigrationFile& file) 
   RETURN_IF_ERROR(session->RunScript(database_.dialect.begin).status());
   RETURN_IF_ERROR(ApplicationLedger::Add(*session, file, MigrationState::kApplied));
   RETURN_IF_ERROR(RunStatements(file, *session));
-  const absl::Status committed = session->RunScript("COMMIT").status();
+  absl::Status committed = session->RunScript("COMMIT").status();
   if (committed.ok() || absl::IsUnavailable(committed) || absl::IsAborted(committed)) return committed;
   return absl::FailedPreconditionError(absl::StrCat(
       file.path(), ": at its end, when the transaction commits: ", Message(committed), "; nothing of this file stays"));
@@ -185,7 +185,7 @@ absl::Status ApplicationMigrator::ApplyWithoutTransaction(const MigrationFile& f
   if (done.ok()) done = RunStatements(file, *session);
   if (done.ok()) return done;
   // Where this cannot be written, the row says that the file was interrupted, which is as good.
-  const absl::Status noted = ledger_.Finish(file, MigrationState::kFailed, 0, Message(done));
+  absl::Status noted = ledger_.Finish(file, MigrationState::kFailed, 0, Message(done));
   if (!noted.ok()) Log(LogLevel::kWarning, "cannot record that a migration failed", {{"error", Message(noted)}});
   return absl::FailedPreconditionError(
       absl::StrCat(Message(done),

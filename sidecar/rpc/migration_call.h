@@ -31,6 +31,8 @@ class MigrationCall final : public grpc::ServerReadReactor<v1::RunMigrationsRequ
 
   MigrationCall(RpcContext& context, grpc::CallbackServerContext* call, v1::RunMigrationsResponse* response,
                 std::atomic<int>& calls);
+  MigrationCall(const MigrationCall&) = delete;
+  MigrationCall& operator=(const MigrationCall&) = delete;
   ~MigrationCall() override;
 
   void OnReadDone(bool ok) override;

@@ -13,11 +13,14 @@ namespace {
 
 constexpr double kSecondsMax = 86'400;
 
-enum class Secret { kNo, kInFile };
+Setting Make(const char* key, const char* env, const char* flag, const char* help, SettingType type) {
+  return {key, env, flag, help, std::move(type.apply), std::move(type.show)};
+}
 
-Setting Make(const char* key, const char* env, const char* flag, const char* help, SettingType type,
-             Secret secret = Secret::kNo) {
-  return {key, env, flag, help, std::move(type.apply), std::move(type.show), secret == Secret::kInFile};
+// Its value may come from a file, since it can hold a password.
+Setting Secret(Setting setting) {
+  setting.has_file = true;
+  return setting;
 }
 
 // Fractions are allowed, as in Python.
@@ -84,12 +87,12 @@ SettingType SystemPoolSize() {
 
 std::vector<Setting> DatabaseSettings() {
   std::vector<Setting> settings = {
-      Make("system_database_url", "DBOS_SYSTEM_DATABASE_URL", "database",
-           "postgresql://user:password@host/database or sqlite:///file (default sqlite:///<name>.sqlite)",
-           UrlSetting(&Config::system_database_url), Secret::kInFile),
-      Make("application_database_url", "DBOS_APPLICATION_DATABASE_URL", "app-database",
-           "database of the application's own tables; given alone, it decides where the system database is",
-           UrlSetting(&Config::application_database_url), Secret::kInFile),
+      Secret(Make("system_database_url", "DBOS_SYSTEM_DATABASE_URL", "database",
+                  "postgresql://user:password@host/database or sqlite:///file (default sqlite:///<name>.sqlite)",
+                  UrlSetting(&Config::system_database_url))),
+      Secret(Make("application_database_url", "DBOS_APPLICATION_DATABASE_URL", "app-database",
+                  "database of the application's own tables; given alone, it decides where the system database is",
+                  UrlSetting(&Config::application_database_url))),
       Make("dbos_system_schema", "DBOS_SYSTEM_SCHEMA", "schema", "schema of the system tables (default dbos)",
            SchemaSetting()),
       Make("sys_db_pool_size", "DBOS_SYS_DB_POOL_SIZE", "sys-db-pool-size",
@@ -110,9 +113,9 @@ std::vector<Setting> DatabaseSettings() {
            BoolSetting(&Config::echo)),
       Make("db_engine_kwargs.hide_parameters", "DBOS_HIDE_PARAMETERS", "hide-parameters",
            "leave the parameters out of what echo logs, on or off (default on)", BoolSetting(&Config::hide_parameters)),
-      Make("sidecar.direct_database_url", "DBOS_DIRECT_DATABASE_URL", "direct-database",
-           "the system database past a pooler such as pgbouncer, for migrations and the writer",
-           UrlSetting(&Config::direct_database_url), Secret::kInFile),
+      Secret(Make("sidecar.direct_database_url", "DBOS_DIRECT_DATABASE_URL", "direct-database",
+                  "the system database past a pooler such as pgbouncer, for migrations and the writer",
+                  UrlSetting(&Config::direct_database_url))),
       Make("sidecar.database_password_file", "DBOS_DATABASE_PASSWORD_FILE", "password-file",
            "file with the password for URLs without one, read again for each connection",
            TextSetting(&Config::password_file)),

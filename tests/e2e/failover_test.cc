@@ -106,12 +106,13 @@ TEST_F(FailoverTest, WorkGoesOnWhileAnAdministratorEndsItsConnections) {
 
 // Inserting a step takes longer than a statement may.
 TEST_F(FailoverTest, WorkWaitsWhileStatementsAreCutOffAndTheSettingIsNamed) {
-  StartBoth({"--database", world_->database_url() + "&options=-c%20statement_timeout%3D100"});
+  StartBoth({"--database", world_->database_url() + "&options=-c%20statement_timeout%3D500"});
   ASSERT_NO_FATAL_FAILURE(Load());
   server_.Query(
       "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(5); RETURN NEW; END $$; "
       "CREATE TRIGGER slow BEFORE INSERT ON dbos.operation_outputs EXECUTE FUNCTION slow()",
       Database());
+  Call();  // those before it may have ended by now
   EXPECT_TRUE(Becomes(Serving::kNo)) << world_->Logs();
   EXPECT_TRUE(world_->SidecarsWrote("work waits")) << world_->Logs();
   EXPECT_TRUE(

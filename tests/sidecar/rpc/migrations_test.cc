@@ -155,8 +155,9 @@ TEST_F(MigrationsTest, OnlyAFewRunAndWaitAtATime) {
 
 TEST_F(MigrationsTest, ACallerMayGiveUpAndTheAnswerIsDropped) {
   std::promise<void> go;
-  migrations_.answer = [&](const MigrationRequest&) -> absl::StatusOr<std::vector<MigrationEntry>> {
-    go.get_future().wait();
+  const std::shared_future<void> gone = go.get_future().share();  // the answer may come after this test
+  migrations_.answer = [gone](const MigrationRequest&) -> absl::StatusOr<std::vector<MigrationEntry>> {
+    gone.wait();
     return std::vector<MigrationEntry>();
   };
   grpc::ClientContext context;
