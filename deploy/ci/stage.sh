@@ -42,13 +42,14 @@ build() {
   step "build $1" configure_and_build "$@"
 }
 
+# Many tests wait for processes and time-outs, so there is one more of them than there are processors.
 # run_tests NAME PRESET CTEST-ARGUMENTS...: counts every test that ran; one that was skipped counts as failed.
 run_tests() {
   local name=$1 preset=$2 junit counts
   shift 2
   junit=$root/build/$preset/results-$name.xml
   rm -f "$junit"
-  ctest --preset "$preset" --output-junit "$junit" -j "$jobs" "$@" || true
+  ctest --preset "$preset" --output-junit "$junit" -j "$((jobs + 1))" "$@" || true
   counts=$(python3 "$root/deploy/ci/count_tests.py" "$junit") || counts="0 1"
   record $counts "$name tests ($preset)"
 }
