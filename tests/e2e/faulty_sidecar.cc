@@ -29,7 +29,11 @@ int Serve(int argc, char** argv) {
     std::fprintf(stderr, "faulty_sidecar: %s\n", std::string(error->status.message()).c_str());
     return error->code;
   }
-  while (!signals.Wait(absl::Seconds(1))) sidecar.Supervise();
+  while (true) {
+    const auto signal = signals.Wait(absl::Seconds(1));
+    if (signal && signal->number != SIGCHLD) break;  // that: of a password command
+    sidecar.Supervise();
+  }
   sidecar.Stop();
   return kExitOk;
 }
