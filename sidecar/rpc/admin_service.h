@@ -5,6 +5,7 @@
 #pragma once
 
 #include <atomic>
+#include <memory>
 
 #include "dbos/v1/admin.grpc.pb.h"
 
@@ -25,7 +26,7 @@ class AdminService final : public v1::AdminService::CallbackService {
 
  private:
   RpcContext& context_;
-  std::atomic<int> migration_calls_ = 0;
+  const std::shared_ptr<std::atomic<int>> migration_calls_ = std::make_shared<std::atomic<int>>(0);
 };
 
 }  // namespace dbos::sidecar

@@ -74,7 +74,8 @@ void PutOptions(v1::MigrationOptions& options, MigrationRequest& to) {
 }  // namespace
 
 MigrationCall* MigrationCall::Open(RpcContext& context, grpc::CallbackServerContext* call,
-                                   v1::RunMigrationsResponse* response, std::atomic<int>& calls) {
+                                   v1::RunMigrationsResponse* response,
+                                   const std::shared_ptr<std::atomic<int>>& calls) {
   auto self = std::make_shared<MigrationCall>(context, call, response, calls);
   self->self_ = self;
   self->Begin();
@@ -82,16 +83,16 @@ MigrationCall* MigrationCall::Open(RpcContext& context, grpc::CallbackServerCont
 }
 
 MigrationCall::MigrationCall(RpcContext& context, grpc::CallbackServerContext* call,
-                             v1::RunMigrationsResponse* response, std::atomic<int>& calls)
+                             v1::RunMigrationsResponse* response, std::shared_ptr<std::atomic<int>> calls)
     : context_(context),
       call_(call),
       response_(response),
-      calls_(calls),
-      admitted_(calls.fetch_add(1) < kMigrationCallsMax) {
+      calls_(std::move(calls)),
+      admitted_(calls_->fetch_add(1) < kMigrationCallsMax) {
 }
 
 MigrationCall::~MigrationCall() {
-  calls_.fetch_sub(1);
+  calls_->fetch_sub(1);
 }
 
 void MigrationCall::Begin() {

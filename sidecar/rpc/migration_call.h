@@ -25,12 +25,13 @@ class MigrationCall final : public grpc::ServerReadReactor<v1::RunMigrationsRequ
   static constexpr int kMigrationCallsMax = 4;
   static constexpr absl::Duration kReceiveTime = absl::Seconds(60);
 
-  // `calls` counts those that are open, and outlives them.
+  // `calls` counts those that are open. It is shared: whoever runs the migrations may let go of a call after the server
+  // has gone.
   static MigrationCall* Open(RpcContext& context, grpc::CallbackServerContext* call,
-                             v1::RunMigrationsResponse* response, std::atomic<int>& calls);
+                             v1::RunMigrationsResponse* response, const std::shared_ptr<std::atomic<int>>& calls);
 
   MigrationCall(RpcContext& context, grpc::CallbackServerContext* call, v1::RunMigrationsResponse* response,
-                std::atomic<int>& calls);
+                std::shared_ptr<std::atomic<int>> calls);
   MigrationCall(const MigrationCall&) = delete;
   MigrationCall& operator=(const MigrationCall&) = delete;
   ~MigrationCall() override;
@@ -48,7 +49,7 @@ class MigrationCall final : public grpc::ServerReadReactor<v1::RunMigrationsRequ
   RpcContext& context_;
   grpc::CallbackServerContext* const call_;
   v1::RunMigrationsResponse* const response_;
-  std::atomic<int>& calls_;
+  const std::shared_ptr<std::atomic<int>> calls_;
   const bool admitted_;
   std::shared_ptr<MigrationCall> self_;
   grpc::Alarm alarm_;  // ends the time to receive
