@@ -107,6 +107,22 @@ TEST_F(ConnectionPoolTest, FirstComeFirstServed) {
   EXPECT_EQ(made_, 1);
 }
 
+TEST_F(ConnectionPoolTest, NobodyOvertakesOneThatWaits) {
+  const auto pool = Pool(Options(1, 0, absl::Milliseconds(500)));
+  auto held = std::make_unique<absl::StatusOr<ConnectionPool::Lease>>(pool->Acquire("held"));
+  std::promise<void> enough;
+  std::thread waiter([&] {
+    const auto lease = pool->Acquire("waiter");
+    EXPECT_TRUE(lease.ok()) << lease.status();
+    enough.get_future().wait();
+  });
+  while (pool->usage().waiting == 0) std::this_thread::yield();
+  held.reset();
+  EXPECT_FALSE(pool->Acquire("overtakes").ok()) << "the waiter has it until we are done";
+  enough.set_value();
+  waiter.join();
+}
+
 TEST_F(ConnectionPoolTest, OneThatGaveUpDoesNotHoldUpTheOthers) {
   const auto pool = Pool(Options(1, 0, absl::Milliseconds(50)));
   auto held = std::make_unique<absl::StatusOr<ConnectionPool::Lease>>(pool->Acquire("held"));
