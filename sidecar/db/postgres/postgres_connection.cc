@@ -90,17 +90,10 @@ absl::Status PostgresConnection::Connect() {
     ASSIGN_OR_RETURN(const std::string password, password_());
     parameters.Set("password", password);
   }
-  std::vector<const char*> keywords;
-  std::vector<const char*> values;
-  for (const auto& [keyword, value] : parameters.values) {
-    keywords.push_back(keyword.c_str());
-    values.push_back(value.c_str());
-  }
-  keywords.push_back(nullptr);
-  values.push_back(nullptr);
+  const PostgresParameters::Arrays arrays = parameters.ToArrays();
   prepared_.clear();
   prepared_for_one_row_.clear();
-  connection_.reset(PQconnectdbParams(keywords.data(), values.data(), 0));
+  connection_.reset(PQconnectdbParams(arrays.keywords.data(), arrays.values.data(), 0));
   if (PQstatus(connection_.get()) != CONNECTION_OK) {
     absl::Status error = ConnectError(PQerrorMessage(connection_.get()));
     connection_.reset();

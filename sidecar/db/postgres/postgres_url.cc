@@ -84,16 +84,9 @@ absl::Status CheckValues(PostgresParameters parameters) {
   for (auto n = more; n > 0; --n) nowhere += ",/nonexistent";
   parameters.Set("host", nowhere);
   parameters.Set("hostaddr", "");
-  std::vector<const char*> keywords;
-  std::vector<const char*> values;
-  for (const auto& [keyword, value] : parameters.values) {
-    keywords.push_back(keyword.c_str());
-    values.push_back(value.c_str());
-  }
-  keywords.push_back(nullptr);
-  values.push_back(nullptr);
-  const std::unique_ptr<PGconn, decltype(&PQfinish)> trial(PQconnectStartParams(keywords.data(), values.data(), 0),
-                                                           &PQfinish);
+  const PostgresParameters::Arrays arrays = parameters.ToArrays();
+  const std::unique_ptr<PGconn, decltype(&PQfinish)> trial(
+      PQconnectStartParams(arrays.keywords.data(), arrays.values.data(), 0), &PQfinish);
   const std::string fault = PQerrorMessage(trial.get());
   if (fault.empty() || absl::StartsWith(fault, "connection to server")) return absl::OkStatus();
   return absl::InvalidArgumentError(
@@ -128,6 +121,17 @@ void PostgresParameters::Set(const std::string& keyword, const std::string& valu
     return;
   }
   values.emplace_back(keyword, value);
+}
+
+PostgresParameters::Arrays PostgresParameters::ToArrays() const {
+  Arrays arrays;
+  for (const auto& [keyword, value] : values) {
+    arrays.keywords.push_back(keyword.c_str());
+    arrays.values.push_back(value.c_str());
+  }
+  arrays.keywords.push_back(nullptr);
+  arrays.values.push_back(nullptr);
+  return arrays;
 }
 
 absl::StatusOr<PostgresParameters> ParsePostgresUrl(const std::string& url, const ConnectionOptions& options) {

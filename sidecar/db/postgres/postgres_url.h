@@ -18,6 +18,13 @@ struct PostgresParameters {
 
   std::string Get(const std::string& keyword) const;
   void Set(const std::string& keyword, const std::string& value);
+
+  // As libpq's functions take them: two arrays that end with null. They point into this.
+  struct Arrays {
+    std::vector<const char*> keywords;
+    std::vector<const char*> values;
+  };
+  Arrays ToArrays() const;
 };
 
 // InvalidArgument: not a URL as libpq has them, an unknown parameter or one with a wrong value, no database name. Reads
