@@ -3,22 +3,16 @@
 #include <algorithm>
 #include <atomic>
 #include <csignal>
-#include <cstdint>
-#include <memory>
-#include <thread>
 #include <utility>
-
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "absl/time/clock.h"
 
-#include "sidecar/base/check.h"
 #include "sidecar/base/logging.h"
 #include "sidecar/base/status.h"
 #include "sidecar/db/database_url.h"
 #include "sidecar/server/database.h"
 #include "sidecar/server/migration_directory.h"
+#include "sidecar/server/unless_stopped.h"
 
 namespace dbos::sidecar {
 namespace {
@@ -26,42 +20,19 @@ namespace {
 using Entries = absl::StatusOr<std::vector<MigrationEntry>>;
 
 constexpr absl::Duration kPause = absl::Seconds(1);
-constexpr absl::Duration kGraceAtStop = absl::Milliseconds(500);
 
 absl::Status Stopped() {
   return absl::CancelledError("stopped while migrating the application database");
 }
 
-// What the thread of one try and its waiter share.
-struct Try {
-  Try() = default;
-  ~Try() { close(ended); }
-  Try(const Try&) = delete;
-  Try& operator=(const Try&) = delete;
-
-  const int ended = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);  // has a number to read once `entries` is there
-  std::atomic<bool> stopping = false;
-  Entries entries;
-};
-
-// On a thread of its own, because a statement of the user's may take its time, and nothing interrupts libpq.
-Entries RunUnlessStopped(const Database& database, const std::vector<MigrationFile>& files,
-                         const MigrationChoices& choices, Signals& signals) {
-  auto shared = std::make_shared<Try>();
-  std::thread([shared, database, files, choices] {
-    shared->entries = RunMigrations(
-        database, files, {.choices = choices, .stopping = [&shared = *shared] { return shared.stopping.load(); }});
-    constexpr std::uint64_t kEnded = 1;
-    DBOS_CHECK(write(shared->ended, &kEnded, sizeof(kEnded)) == sizeof(kEnded));
-  }).detach();
-  for (std::uint64_t ended = 0; read(shared->ended, &ended, sizeof(ended)) < 0;) {
-    const auto signal = signals.Wait(absl::InfiniteDuration(), shared->ended);
-    if (!signal || signal->number == SIGCHLD) continue;
-    shared->stopping.store(true);
-    signals.Wait(kGraceAtStop, shared->ended);  // a file that is nearly done may finish
-    return Stopped();
-  }
-  return std::move(shared->entries);
+// A statement of the user's may take its time; between files the thread looks whether it is to stop.
+Entries MigrateUnlessStopped(const Database& database, const std::vector<MigrationFile>& files,
+                             const MigrationChoices& choices, Signals& signals) {
+  return RunUnlessStopped<std::vector<MigrationEntry>>(
+      signals, Stopped(), [database, files, choices](const std::atomic<bool>& stopping) {
+        return RunMigrations(database, files,
+                             {.choices = choices, .stopping = [&stopping] { return stopping.load(); }});
+      });
 }
 
 }  // namespace
@@ -84,7 +55,7 @@ Entries MigrateApplication(const Config& config, const std::vector<MigrationFile
   ASSIGN_OR_RETURN(const Database database, OpenApplicationDatabase(config));
   const absl::Time give_up = absl::Now() + config.database_wait;
   while (true) {
-    Entries entries = RunUnlessStopped(database, files, choices, signals);
+    Entries entries = MigrateUnlessStopped(database, files, choices, signals);
     if (!absl::IsUnavailable(entries.status()) || absl::Now() + kPause > give_up) return entries;
     Log(LogLevel::kWarning, "the application database cannot be migrated yet, trying again",
         {{"database", DescribeDatabase(url)}, {"error", Message(entries.status())}});

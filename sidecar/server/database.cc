@@ -1,25 +1,21 @@
 #include "sidecar/server/database.h"
 
 #include <algorithm>
+#include <atomic>
 #include <csignal>
-#include <cstdint>
 #include <filesystem>
 #include <memory>
-#include <thread>
 #include <utility>
-
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "absl/time/clock.h"
 
-#include "sidecar/base/check.h"
 #include "sidecar/base/status.h"
 #include "sidecar/db/migrator.h"
 #include "sidecar/db/open.h"
 #include "sidecar/db/sqlite/sqlite_database.h"
 #include "sidecar/server/password_source.h"
 #include "sidecar/server/schema_version.h"
+#include "sidecar/server/unless_stopped.h"
 #include "sidecar/store/open_storage.h"
 
 namespace dbos::sidecar {
@@ -27,7 +23,6 @@ namespace {
 
 constexpr absl::Duration kFirstPause = absl::Milliseconds(250);
 constexpr absl::Duration kLongestPause = absl::Seconds(5);
-constexpr absl::Duration kGraceAtStop = absl::Milliseconds(500);
 constexpr absl::Duration kShortestConnectTimeout = absl::Seconds(2);  // libpq takes one second for two
 
 absl::Status Unreachable(const Config& config, const absl::Status& last) {
@@ -48,33 +43,10 @@ bool IsPassing(const absl::Status& status) {
   return absl::IsUnavailable(status) || absl::IsAborted(status);
 }
 
-// What the thread of one try and its waiter share.
-struct Try {
-  Try() = default;
-  ~Try() { close(ended); }
-  Try(const Try&) = delete;
-  Try& operator=(const Try&) = delete;
-
-  const int ended = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);  // has a number to read once `version` is there
-  absl::StatusOr<int> version;
-};
-
-// On a thread of its own, since nothing interrupts libpq while it connects to a server that says nothing. If a signal
-// to stop comes first, that thread is left behind: the process is about to end.
 absl::StatusOr<int> PrepareUnlessStopped(const Config& config, absl::Duration within, Signals& signals) {
-  auto shared = std::make_shared<Try>();
-  std::thread([shared, config, within] {
-    shared->version = PrepareDatabase(config, within);
-    constexpr std::uint64_t kEnded = 1;
-    DBOS_CHECK(write(shared->ended, &kEnded, sizeof(kEnded)) == sizeof(kEnded));
-  }).detach();
-  for (std::uint64_t ended = 0; read(shared->ended, &ended, sizeof(ended)) < 0;) {
-    const auto signal = signals.Wait(absl::InfiniteDuration(), shared->ended);
-    if (!signal || signal->number == SIGCHLD) continue;
-    signals.Wait(kGraceAtStop, shared->ended);  // one that works, and does not hang, may finish
-    return absl::CancelledError("stopped while waiting for the database");
-  }
-  return std::move(shared->version);  // not shared any more: that thread may end later than this answer
+  return RunUnlessStopped<int>(
+      signals, absl::CancelledError("stopped while waiting for the database"),
+      [config, within](const std::atomic<bool>& /*stopping*/) { return PrepareDatabase(config, within); });
 }
 
 absl::Status NoSuchDatabase(const Config& config, const std::string& why) {

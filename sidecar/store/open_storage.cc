@@ -11,9 +11,10 @@ absl::StatusOr<SystemStorage> OpenStorage(const StorageOptions& options) {
   ConnectionOptions connection = options.connection;
   connection.through_pooler = !options.direct_database_url.empty();
   ASSIGN_OR_RETURN(const Database database, OpenDatabase(options.database_url, options.schema, connection));
-  const std::string& direct_url =
-      options.direct_database_url.empty() ? options.database_url : options.direct_database_url;
-  ASSIGN_OR_RETURN(const Database direct, OpenDatabase(direct_url, options.schema, options.connection));
+  Database direct = database;
+  if (connection.through_pooler) {
+    ASSIGN_OR_RETURN(direct, OpenDatabase(options.direct_database_url, options.schema, options.connection));
+  }
   const auto pool =
       ConnectionPool::Create("system", options.pool, [database] { return database.connect(ConnectionRole::kReader); });
   const Identity identity = {options.executor_id, options.application_name};
