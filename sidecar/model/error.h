@@ -31,6 +31,10 @@ enum class Reason {
   kDisconnected = 21,
   kDeadlineExceeded = 22,
   kMigrationFailed = 23,
+  kNoApplicationDatabase = 24,
+  kTransactionTimeout = 25,
+  kPoolExhausted = 26,
+  kTransactionInDoubt = 27,
 };
 
 struct Error {

@@ -20,7 +20,7 @@ struct Rule {
   v1::RetryClass retry;
 };
 
-constexpr std::array<Rule, 23> kRules = {{
+constexpr std::array<Rule, 27> kRules = {{
     {Reason::kFenced, v1::REASON_FENCED, grpc::ABORTED, v1::RETRY_CLASS_STOP_EXECUTION},
     {Reason::kWorkflowCancelled, v1::REASON_WORKFLOW_CANCELLED, grpc::ABORTED, v1::RETRY_CLASS_STOP_EXECUTION},
     {Reason::kWorkflowTerminal, v1::REASON_WORKFLOW_TERMINAL, grpc::FAILED_PRECONDITION, v1::RETRY_CLASS_NEVER},
@@ -46,6 +46,11 @@ constexpr std::array<Rule, 23> kRules = {{
     {Reason::kDisconnected, v1::REASON_DISCONNECTED, grpc::UNAVAILABLE, v1::RETRY_CLASS_AFTER_RECONNECT},
     {Reason::kDeadlineExceeded, v1::REASON_DEADLINE_EXCEEDED, grpc::DEADLINE_EXCEEDED, v1::RETRY_CLASS_SAME_REQUEST},
     {Reason::kMigrationFailed, v1::REASON_MIGRATION_FAILED, grpc::FAILED_PRECONDITION, v1::RETRY_CLASS_NEVER},
+    {Reason::kNoApplicationDatabase, v1::REASON_NO_APPLICATION_DATABASE, grpc::FAILED_PRECONDITION,
+     v1::RETRY_CLASS_NEVER},
+    {Reason::kTransactionTimeout, v1::REASON_TRANSACTION_TIMEOUT, grpc::DEADLINE_EXCEEDED, v1::RETRY_CLASS_NEVER},
+    {Reason::kPoolExhausted, v1::REASON_POOL_EXHAUSTED, grpc::RESOURCE_EXHAUSTED, v1::RETRY_CLASS_SAME_REQUEST},
+    {Reason::kTransactionInDoubt, v1::REASON_TRANSACTION_IN_DOUBT, grpc::UNKNOWN, v1::RETRY_CLASS_NEVER},
 }};
 
 constexpr bool NumbersAgree() {

@@ -1,0 +1,82 @@
+// SqlSession: one session with the application database, for users' transactions. Opened by the first call that needs
+// it; a broken one is thrown away and the next transaction opens another.
+//
+// What the database has against a statement is an answer (SqlFailure), not an error of the call. After one, the
+// transaction takes nothing more until it is rolled back, or back to a savepoint: SQLite's as well.
+//
+// Threads:  one at a time; Interrupt from any.
+// Blocking: every call but Begin and Interrupt, up to the transaction's deadline, after which it is DeadlineExceeded.
+// Errors:   Unavailable         the connection failed or was lost, and the transaction with it; where COMMIT was sent
+// it
+//                               may have happened
+//           DeadlineExceeded    the transaction's time is over, or it was interrupted; it was rolled back
+//           ResourceExhausted   more rows than fit; rolled back
+//           anything else       a fault of the session; rolled back
+#pragma once
+
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+
+#include "sidecar/db/dialect.h"
+#include "sidecar/db/query.h"
+#include "sidecar/db/result.h"
+#include "sidecar/model/named_parameters.h"
+#include "sidecar/model/transaction.h"
+
+namespace dbos::sidecar {
+
+using SqlAnswer = std::variant<SqlRows, SqlFailure>;
+using SqlValues = std::vector<const SqlValue*>;  // one for each name, never null; borrowed
+
+enum class SavepointAction { kSet, kRelease, kRollBack };
+
+class SqlSession {
+ public:
+  virtual ~SqlSession() = default;
+
+  // How to read the user's SQL.
+  virtual SqlSyntax syntax() const = 0;
+
+  // Begins a transaction; sent with its first statement. A session that was lost while it lay idle is opened again by
+  // that statement, once. `rows_bytes_max`: of all rows that one call returns.
+  virtual void Begin(const TransactionMode& mode, absl::Time deadline, std::size_t rows_bytes_max) = 0;
+
+  virtual absl::StatusOr<SqlAnswer> Run(const NamedSql& sql, const SqlValues& values) = 0;
+  // The first rows of a cursor. Closes the one before. On PostgreSQL only for what a cursor can hold (SELECT, VALUES,
+  // WITH that writes nothing); its failure says so.
+  virtual absl::StatusOr<SqlAnswer> OpenCursor(const NamedSql& sql, const SqlValues& values, std::uint32_t rows) = 0;
+  // InvalidArgument without a cursor.
+  virtual absl::StatusOr<SqlAnswer> Fetch(std::uint32_t rows) = 0;
+  // Savepoints are nested; see savepoint.action of the protocol. InvalidArgument without one.
+  virtual absl::StatusOr<SqlAnswer> Savepoint(SavepointAction action) = 0;
+
+  // Runs `record`, if there is one, and COMMIT, in one round trip. A failure means that nothing was committed.
+  virtual absl::StatusOr<SqlAnswer> Commit(const Statement* record) = 0;
+
+  // After Begin: one statement, its record and COMMIT. The text of `record` has {result} where the outcome of
+  // EncodeRows goes. On PostgreSQL one round trip, except where the statement cannot be part of another (WITH that
+  // writes, DDL) or is new to the process. Without `record`: the statement alone. The outcome, or a failure with
+  // nothing committed.
+  virtual absl::StatusOr<std::variant<std::string, SqlFailure>> RunAndCommit(const NamedSql& sql,
+                                                                             const SqlValues& values,
+                                                                             const Statement* record) = 0;
+
+  // Undoes the open transaction, if any; never fails: a session that cannot is thrown away.
+  virtual void RollBack() = 0;
+
+  // One of our own statements, outside of a transaction.
+  virtual absl::StatusOr<Result> Execute(const Statement& statement) = 0;
+  // Any number of statements, outside of a transaction.
+  virtual absl::Status RunScript(const std::string& sql) = 0;
+
+  // Ends the statement that runs now, if one does.
+  virtual void Interrupt() = 0;
+};
+
+}  // namespace dbos::sidecar
