@@ -3,18 +3,16 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 
 #include "sidecar/base/status.h"
+#include "sidecar/model/pool_exhausted.h"
 
 namespace dbos::sidecar {
 namespace {
 
 // Between two uses that follow each other so closely no ping is worth its round trip.
 constexpr absl::Duration kPingAfter = absl::Seconds(1);
-constexpr std::size_t kHoldersNamed = 5;
 
 class BorrowedConnection : public Connection {
  public:
@@ -81,19 +79,11 @@ bool ConnectionPool::MayTake(std::uint64_t ticket) const {
 }
 
 absl::Status ConnectionPool::Exhausted() const {
-  std::string holders;
-  std::size_t named = 0;
+  PoolState state = {name_, options_.size, options_.max_overflow, options_.timeout, queue_.size(), {}};
   for (const Pooled& pooled : all_) {
-    if (pooled.holder.empty()) continue;
-    if (++named > kHoldersNamed) break;
-    absl::StrAppend(&holders, named == 1 ? "" : ", ", pooled.holder, " for ",
-                    absl::FormatDuration(absl::Trunc(absl::Now() - pooled.used, absl::Milliseconds(1))));
+    if (!pooled.holder.empty()) state.holders.push_back({pooled.holder, absl::Now() - pooled.used});
   }
-  return absl::ResourceExhaustedError(absl::StrFormat(
-      "QueuePool limit of size %d overflow %d reached, connection timed out, timeout %.2f (pool \"%s\"): in use by %s; "
-      "%d wait. Raise db_engine_kwargs.pool_size, or find out what takes so long; the metric to watch is "
-      "dbos_pool_connections",
-      options_.size, options_.max_overflow, absl::ToDoubleSeconds(options_.timeout), name_, holders, queue_.size()));
+  return absl::ResourceExhaustedError(PoolExhausted(state));
 }
 
 // Replaces a connection that is too old, or that died while it lay idle.

@@ -97,6 +97,7 @@ Dialect PostgresDialect(const std::string& schema) {
   dialect.application_ledger = "dbos_sidecar.application_migrations";
   dialect.application_ledger_schema = "CREATE SCHEMA IF NOT EXISTS dbos_sidecar";
   dialect.application_ledger_exists = "SELECT to_regclass('dbos_sidecar.application_migrations')";
+  dialect.transaction_outputs_schema = absl::StrCat("CREATE SCHEMA IF NOT EXISTS ", QuoteIdentifier(schema), ";");
   dialect.begin = "BEGIN";
   dialect.script_settings = "SET client_encoding = 'UTF8'; SET standard_conforming_strings = on";
   // An answer means durable, whatever the role's default. The plans of the writer's statements are pinned to look-ups
@@ -121,6 +122,7 @@ Dialect CockroachDialect(const std::string& schema) {
   dialect.pin_search_path = "";
   dialect.notify = Dialect::Notify::kNo;                  // there is no pg_notify
   dialect.migration_lock = Dialect::MigrationLock::kRow;  // its advisory locks are always given
+  dialect.database_identity = "SELECT CAST(crdb_internal.cluster_id() AS TEXT) || '/' || current_database()";
   // It has none of PostgreSQL's planner settings, and always commits durably. Where the cluster does not allow READ
   // COMMITTED it takes SERIALIZABLE instead, and there are more conflicts.
   dialect.writer_settings =
@@ -148,6 +150,7 @@ Dialect SqliteDialect() {
   dialect.application_ledger = "dbos_sidecar_application_migrations";
   dialect.application_ledger_exists =
       "SELECT MAX(name) FROM sqlite_master WHERE type = 'table' AND name = 'dbos_sidecar_application_migrations'";
+  dialect.database_identity = "SELECT file FROM pragma_database_list WHERE name = 'main'";
   dialect.begin = "BEGIN IMMEDIATE";
   dialect.syntax = SqlSyntax::kSqlite;
   const std::string settings =

@@ -71,6 +71,12 @@ struct Dialect {
   std::string application_ledger_schema;
   std::string application_ledger_exists;
 
+  // Two connections lead to one database where this query says the same on both. Empty: where a lock of one, which the
+  // server knows by a number, keeps the other from it.
+  std::string database_identity;
+  // What makes the schema of transaction_outputs in an application database.
+  std::string transaction_outputs_schema;
+
   // Begins a transaction that will write.
   std::string begin;
   // How to read the user's SQL, and what makes the server read it the same way.

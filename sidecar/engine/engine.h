@@ -115,6 +115,10 @@ class Engine {
   // step comes again.
   void NoRoomFor(SessionId session, const ExecutionRef& ref, std::int32_t step_id);
 
+  // Why an operation of this execution would be refused here; ok for one that is not known. For transactions, whose
+  // records do not go through a batch.
+  Error RefusalOf(const ExecutionRef& ref) const;
+
   // Stops dispatch and asks sessions to finish; after `finish_within` hands everything back and ends the sessions.
   // While it drains, a shorter time shortens it.
   void Drain(absl::Duration finish_within);

@@ -65,6 +65,11 @@ class EngineLoop::Threads {
     return engine_->status();
   }
 
+  Error RefusalOf(const ExecutionRef& ref) {
+    MutexLock lock(engine_mu_);
+    return engine_->RefusalOf(ref);
+  }
+
   bool drained() {
     MutexLock lock(engine_mu_);
     return engine_->Drained();
@@ -290,6 +295,9 @@ void EngineLoop::Post(Event event) {
 }
 bool EngineLoop::PostRead(Read read) {
   return threads_->PostRead(std::move(read));
+}
+Error EngineLoop::RefusalOf(const ExecutionRef& ref) {
+  return threads_->RefusalOf(ref);
 }
 EngineStatus EngineLoop::status() {
   return threads_->status();

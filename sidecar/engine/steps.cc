@@ -18,6 +18,12 @@ bool OwnershipLost(Reason reason) {
          reason == Reason::kWorkflowNotFound;
 }
 
+std::string OwnedElsewhere(const ExecutionRef& ref) {
+  return "workflow " + ref.workflow_id + " is owned by another execution now";
+}
+std::string Released(const ExecutionRef& ref) {
+  return "this execution of workflow " + ref.workflow_id + " was released";
+}
 std::string Preceding(const Error& first) {
   return "an earlier operation of this execution was refused: " + first.message;
 }
@@ -56,6 +62,18 @@ void Engine::NoRoomFor(SessionId session, const ExecutionRef& ref, std::int32_t 
   state_->NoRoomFor(session, ref, step_id);
 }
 
+Error Engine::RefusalOf(const ExecutionRef& ref) const {
+  const auto found = state_->executions.find(ref.workflow_id);
+  if (found == state_->executions.end()) return {};
+  const Execution& execution = found->second;
+  if (execution.ref.owner_token != ref.owner_token || execution.phase == Execution::Phase::kMoving) {
+    return {Reason::kFenced, OwnedElsewhere(ref)};
+  }
+  if (execution.release) return {Reason::kFenced, Released(ref)};
+  if (!execution.refused.ok()) return {Reason::kPrecedingOperationFailed, Preceding(execution.refused)};
+  return {};
+}
+
 // Only a stream that is still attached has an order: unary calls have none, and what an old stream brings late has come
 // on the new one already.
 void Engine::State::NoRoomFor(SessionId session, const ExecutionRef& ref, std::int32_t position) {
@@ -89,11 +107,11 @@ Execution* Engine::State::Admit(const Caller& caller, const ExecutionRef& ref, s
   }
   Execution& execution = Entry(ref, caller.session);
   if (execution.ref.owner_token != ref.owner_token || execution.phase == Execution::Phase::kMoving) {
-    Refuse(caller, Reason::kFenced, "workflow " + ref.workflow_id + " is owned by another execution now");
+    Refuse(caller, Reason::kFenced, OwnedElsewhere(ref));
     return nullptr;
   }
   if (execution.release) {
-    Refuse(caller, Reason::kFenced, "this execution of workflow " + ref.workflow_id + " was released");
+    Refuse(caller, Reason::kFenced, Released(ref));
     return nullptr;
   }
   if (!execution.refused.ok() && !is_failure) {

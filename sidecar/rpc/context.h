@@ -6,6 +6,7 @@
 #include <string>
 
 #include "sidecar/engine/loop.h"
+#include "sidecar/engine/transaction_pool.h"
 #include "sidecar/rpc/migration_runner.h"
 #include "sidecar/rpc/process_identity.h"
 
@@ -38,6 +39,7 @@ struct RpcContext {
   SidecarInfo info;
   Attachments& attachments;
   MigrationRunner& migrations;
+  TransactionPool* transactions = nullptr;  // null: there is no application database
 };
 
 // Session ids are never reused.

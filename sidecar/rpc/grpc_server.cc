@@ -12,6 +12,7 @@
 
 #include "sidecar/rpc/admin_service.h"
 #include "sidecar/rpc/step_service.h"
+#include "sidecar/rpc/transaction_service.h"
 #include "sidecar/rpc/validate.h"
 #include "sidecar/rpc/workflow_service.h"
 
@@ -19,12 +20,13 @@ namespace dbos::sidecar {
 
 class GrpcServer::Services {
  public:
-  Services(EngineLoop& loop, SidecarInfo info, Attachments& attachments, MigrationRunner& migrations)
-      : context{loop, std::move(info), attachments, migrations}, steps(context), workflows(context), admin(context) {}
+  explicit Services(RpcContext with)
+      : context(std::move(with)), steps(context), workflows(context), transactions(context), admin(context) {}
 
   RpcContext context;
   StepService steps;
   WorkflowService workflows;
+  TransactionService transactions;
   AdminService admin;
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor;
   std::unique_ptr<grpc::Server> server;  // last: its end waits for calls into the services
@@ -59,14 +61,13 @@ class WithoutReflection : public grpc::ServerBuilderOption {
 
 }  // namespace
 
-std::unique_ptr<GrpcServer> GrpcServer::Start(EngineLoop& loop, SidecarInfo info, Attachments& attachments,
-                                              MigrationRunner& migrations, Reflection reflection) {
+std::unique_ptr<GrpcServer> GrpcServer::Start(RpcContext context, Reflection reflection) {
   // Never given back: gRPC's own end, after the last server, can wait 10 s for a poller that nobody needs any more.
   static const bool kept = (grpc_init(), true);
   (void)kept;
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();  // does nothing the second time
-  auto services = std::make_unique<Services>(loop, std::move(info), attachments, migrations);
+  auto services = std::make_unique<Services>(std::move(context));
   grpc::ServerBuilder builder;
   SetArguments(builder);
   if (reflection == Reflection::kOff) builder.SetOption(std::make_unique<WithoutReflection>());
@@ -74,6 +75,7 @@ std::unique_ptr<GrpcServer> GrpcServer::Start(EngineLoop& loop, SidecarInfo info
       grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD, grpc::InsecureServerCredentials());
   builder.RegisterService(&services->steps);
   builder.RegisterService(&services->workflows);
+  builder.RegisterService(&services->transactions);
   builder.RegisterService(&services->admin);
   services->server = builder.BuildAndStart();
   if (services->server == nullptr) return nullptr;

@@ -2,7 +2,7 @@
 // layer above needs none.
 //
 // Threads:  any. Blocking: Shutdown only.
-// Lifetime: `loop`, `attachments` and `migrations` outlive it. Shut it down before they go.
+// Lifetime: what the context refers to outlives it. Shut it down before they go.
 #pragma once
 
 #include <memory>
@@ -22,8 +22,7 @@ struct Health {
 class GrpcServer {
  public:
   // Null if gRPC refuses to start, which is a fault of the build or of memory.
-  static std::unique_ptr<GrpcServer> Start(EngineLoop& loop, SidecarInfo info, Attachments& attachments,
-                                           MigrationRunner& migrations, Reflection reflection);
+  static std::unique_ptr<GrpcServer> Start(RpcContext context, Reflection reflection);
   ~GrpcServer();  // Shutdown, if nobody did
   GrpcServer(const GrpcServer&) = delete;
   GrpcServer& operator=(const GrpcServer&) = delete;

@@ -13,6 +13,7 @@
 #include "sidecar/server/database.h"
 #include "sidecar/server/migration_directory.h"
 #include "sidecar/server/unless_stopped.h"
+#include "sidecar/store/open_transactions.h"
 
 namespace dbos::sidecar {
 namespace {
@@ -47,6 +48,15 @@ absl::StatusOr<std::string> ApplicationDatabaseUrl(const Config& config) {
 absl::StatusOr<Database> OpenApplicationDatabase(const Config& config) {
   ASSIGN_OR_RETURN(const std::string url, ApplicationDatabaseUrl(config));
   return OpenDatabase(url, config.schema, ConnectionOptionsOf(config));
+}
+
+absl::StatusOr<TransactionStorageFactory> OpenApplicationTransactions(const Config& config,
+                                                                      const std::string& executor_id) {
+  ASSIGN_OR_RETURN(const Database system, OpenSystemDatabase(config));
+  ConnectionOptions options = ConnectionOptionsOf(config);
+  options.through_pooler = !config.direct_database_url.empty();  // one pooler is before both
+  ASSIGN_OR_RETURN(const Database application, OpenDatabase(config.application_database_url, config.schema, options));
+  return OpenTransactions(system, application, {executor_id, config.name});
 }
 
 Entries MigrateApplication(const Config& config, const std::vector<MigrationFile>& files,

@@ -96,8 +96,23 @@ absl::Status Sidecar::Serve() {
   loop_ = std::make_unique<EngineLoop>(std::make_unique<Engine>(options, RandomUuid), std::move(storage), threads);
   loop_->Start();
   migrations_ = std::make_unique<MigrationThread>(config_);
-  grpc_ = GrpcServer::Start(*loop_, Info(), *ledger_, *migrations_, config_.reflection);
+  RETURN_IF_ERROR(OpenTransactions());
+  grpc_ = GrpcServer::Start({*loop_, Info(), *ledger_, *migrations_, transactions_.get()}, config_.reflection);
   if (grpc_ == nullptr) return absl::InternalError("gRPC could not start");
+  return absl::OkStatus();
+}
+
+// Without an application database there are none; whoever asks for one is told the key.
+absl::Status Sidecar::OpenTransactions() {
+  if (config_.application_database_url.empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(TransactionStorageFactory storage, OpenApplicationTransactions(config_, executor_id_));
+  records_ = std::make_unique<EngineRecords>(*loop_);
+  TransactionPool::Options options;
+  options.size = config_.pool.size;
+  options.max_overflow = config_.pool.max_overflow;
+  options.timeout = config_.pool.timeout;
+  options.recycle = config_.pool.recycle;
+  transactions_ = std::make_unique<TransactionPool>(std::move(storage), *records_, options);
   return absl::OkStatus();
 }
 
@@ -170,6 +185,7 @@ void Sidecar::Stop() {
         kDatabaseGrace, kExitDatabase,
         "the database does not answer: ending without it; what was not acknowledged may not be stored");
     migrations_.reset();
+    transactions_.reset();
     loop_.reset();
   }
   grpc_.reset();

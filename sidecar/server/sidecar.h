@@ -12,7 +12,9 @@
 #include <string>
 
 #include "sidecar/db/connection_pool.h"
+#include "sidecar/engine/engine_records.h"
 #include "sidecar/engine/loop.h"
+#include "sidecar/engine/transaction_pool.h"
 #include "sidecar/rpc/grpc_server.h"
 #include "sidecar/server/acceptor.h"
 #include "sidecar/server/config.h"
@@ -56,6 +58,7 @@ class Sidecar {
   absl::Status Reserve();
   absl::Status OpenDatabase(Signals& signals);
   absl::Status Serve();
+  absl::Status OpenTransactions();
   SidecarInfo Info() const;
   absl::Status ServeHttp();
   void UpdateHealth();
@@ -77,6 +80,8 @@ class Sidecar {
   std::shared_ptr<const ConnectionPool> pool_;
   std::unique_ptr<EngineLoop> loop_;
   std::unique_ptr<MigrationThread> migrations_;
+  std::unique_ptr<EngineRecords> records_;
+  std::unique_ptr<TransactionPool> transactions_;  // null: there is no application database
   std::unique_ptr<GrpcServer> grpc_;
   std::unique_ptr<Acceptor> acceptor_;
   std::unique_ptr<HttpServer> http_;  // none: not configured

@@ -14,6 +14,16 @@
 #include "sidecar/store/workflow_reads.h"
 
 namespace dbos::sidecar {
+
+Error StepMismatch(const StepKey& key, const std::string& stored, const std::string& ran) {
+  return {
+      Reason::kStepMismatch,
+      absl::StrCat("step ", key.second, " of workflow \"", key.first, "\" is recorded as \"", stored,
+                   "\", but this execution ran \"", ran,
+                   "\" there: the code is not deterministic, or it was changed while workflows of the old code were "
+                   "unfinished. Keep the order of steps, or give changed code a new application version")};
+}
+
 namespace {
 
 using StoredSteps = std::map<StepKey, StepRecord>;
@@ -29,15 +39,6 @@ StepKey KeyOf(const StartOp& op) {
 bool SameOutcome(const std::optional<Outcome>& a, const std::optional<Outcome>& b) {
   if (!a || !b) return a.has_value() == b.has_value();
   return a->kind == b->kind && a->payload.data == b->payload.data;
-}
-
-Error Mismatch(const StepKey& key, const std::string& stored, const std::string& ran) {
-  return {
-      Reason::kStepMismatch,
-      absl::StrCat("step ", key.second, " of workflow \"", key.first, "\" is recorded as \"", stored,
-                   "\", but this execution ran \"", ran,
-                   "\" there: the code is not deterministic, or it was changed while workflows of the old code were "
-                   "unfinished. Keep the order of steps, or give changed code a new application version")};
 }
 
 Error AlreadyRecorded(const StepKey& key) {
@@ -86,7 +87,8 @@ void JudgeStep(const StepOp& op, const StepRecord* stored, const BatchFacts& fac
   if (same && (owned || repeated || stored->completed_at_ms == op.step.completed_at_ms)) {
     error = {};
   } else if (owned) {
-    error = stored->name == op.step.name ? AlreadyRecorded(KeyOf(op)) : Mismatch(KeyOf(op), stored->name, op.step.name);
+    error =
+        stored->name == op.step.name ? AlreadyRecorded(KeyOf(op)) : StepMismatch(KeyOf(op), stored->name, op.step.name);
   }
 }
 
@@ -131,7 +133,7 @@ void JudgeRefusedChild(StartOp& op, const StoredSteps& steps, const StoredWorkfl
     op.created = op.owner_token == op.creator_token;
   } else if (op.error.ok()) {
     op.error =
-        step->second.name == op.name ? AlreadyRecorded(KeyOf(op)) : Mismatch(KeyOf(op), step->second.name, op.name);
+        step->second.name == op.name ? AlreadyRecorded(KeyOf(op)) : StepMismatch(KeyOf(op), step->second.name, op.name);
   }
 }
 

@@ -62,7 +62,7 @@ DoorFixture::DoorFixture() : directory_(NewDirectory()) {
   loop_ = std::make_unique<EngineLoop>(std::make_unique<Engine>(EngineOptions(), RandomUuid), *std::move(storage),
                                        EngineLoop::Options());
   loop_->Start();
-  server_ = GrpcServer::Start(*loop_, TestInfo(), attachments_, migrations_, Reflection::kOff);
+  server_ = GrpcServer::Start({*loop_, TestInfo(), attachments_, migrations_}, Reflection::kOff);
   DBOS_CHECK(server_ != nullptr);
   channel_ = Connect();
   workflows_ = v1::WorkflowService::NewStub(channel_);

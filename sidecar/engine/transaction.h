@@ -1,0 +1,123 @@
+// Transaction: the rules of one user's transaction after another on one session.
+//
+// Invariants
+//   - A commit and the record of its step are one: either in the same database, or in the application database, whose
+//     record decides; then the row of the system database follows before the answer.
+//   - A commit whose answer was lost is looked up, never repeated blindly.
+//   - After a time limit the transaction is rolled back, and nothing more of it is taken.
+//   - A read-only transaction writes nothing, so its step is recorded by the engine, after it.
+//
+// Threads:  one at a time; Interrupt from any.
+// Blocking: Handle blocks for the database, at most until the deadline of the transaction, and for the engine's record.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <variant>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+
+#include "sidecar/engine/requests.h"
+#include "sidecar/model/error.h"
+#include "sidecar/model/transaction.h"
+#include "sidecar/store/transaction_storage.h"
+
+namespace dbos::sidecar {
+
+inline constexpr absl::Duration kTransactionTimeout = absl::Seconds(30);
+inline constexpr absl::Duration kTransactionTimeoutMax = absl::Hours(1);
+inline constexpr absl::Duration kTransactionIdle = absl::Seconds(5);
+inline constexpr absl::Duration kTransactionIdleMax = absl::Minutes(1);
+
+struct BeginRequest {
+  std::optional<TransactionStep> step;  // none: outside of a workflow
+  TransactionMode mode;
+  absl::Duration timeout = kTransactionTimeout;
+  absl::Duration idle_timeout = kTransactionIdle;
+};
+struct FetchRequest {
+  std::uint32_t rows = 0;
+};
+struct CommitRequest {
+  Payload result;
+  std::int64_t completed_at_ms = 0;
+};
+struct RollBackRequest {
+  std::optional<Payload> failure;  // of the step
+  std::int64_t completed_at_ms = 0;
+};
+// The whole transaction, with `begin`.
+struct ExecuteRequest {
+  SqlCommand command;
+  std::int64_t completed_at_ms = 0;
+};
+struct TransactionRequest {
+  std::optional<BeginRequest> begin;
+  std::variant<std::monostate, SqlCommand, FetchRequest, SavepointAction, CommitRequest, RollBackRequest,
+               ExecuteRequest>
+      command;
+};
+
+struct TransactionDone {};
+struct TransactionEnded {
+  enum class How { kCommitted = 1, kRolledBack = 2, kRecordedBefore = 3 };
+  How how = How::kCommitted;
+  std::optional<Outcome> outcome;
+};
+struct TransactionRestart {
+  SqlFailure why;
+};
+using TransactionAnswer =
+    std::variant<TransactionDone, SqlRows, TransactionEnded, TransactionRestart, SqlFailure, Error>;
+
+// The engine, as far as transactions need it.
+class WorkflowRecords {
+ public:
+  virtual ~WorkflowRecords() = default;
+  // Why this execution may do nothing more; ok, as far as is known here.
+  virtual Error Check(const ExecutionRef& execution) = 0;
+  // Records a step. Returns when it is durable or refused.
+  virtual Error Record(RecordStepRequest request) = 0;
+};
+
+class Transaction {
+ public:
+  Transaction(TransactionStorage& storage, WorkflowRecords& records) : storage_(storage), records_(records) {}
+
+  // `now_ms` is Unix milliseconds, for what the caller left to us.
+  TransactionAnswer Handle(TransactionRequest request, std::int64_t now_ms);
+
+  bool open() const { return open_; }
+  const BeginRequest& begin() const { return begin_; }
+  absl::Time deadline() const { return deadline_; }
+  void RollBack();
+  // Ends the call that runs now.
+  void Interrupt() { storage_.Interrupt(); }
+
+ private:
+  TransactionAnswer Begin();
+  TransactionAnswer Commit(CommitRequest& request);
+  TransactionAnswer RollBackAndRecord(RollBackRequest& request);
+  TransactionAnswer Execute(ExecuteRequest& request);
+  TransactionAnswer ExecuteOnce(const ExecuteRequest& request);
+  TransactionAnswer OfRows(absl::StatusOr<SqlAnswer> answer);
+  TransactionAnswer OfVerdict(absl::StatusOr<CommitVerdict> verdict, StepRecord record);
+  TransactionAnswer InDoubt(const absl::Status& lost, StepRecord record);
+  TransactionAnswer Failed(StepRecord record, std::string failure);
+  TransactionAnswer Ended(TransactionEnded::How how, StepRecord record);
+  TransactionAnswer Refused(const absl::Status& status);
+  StepRecord RecordOf(std::int64_t completed_at_ms, Outcome outcome) const;
+  bool RecordsItself() const { return begin_.step && !begin_.mode.read_only; }
+
+  TransactionStorage& storage_;
+  WorkflowRecords& records_;
+  BeginRequest begin_;
+  absl::Time deadline_;
+  std::int64_t now_ms_ = 0;
+  bool open_ = false;
+};
+
+}  // namespace dbos::sidecar

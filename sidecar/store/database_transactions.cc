@@ -1,0 +1,88 @@
+#include "sidecar/store/database_transactions.h"
+
+#include <utility>
+#include <variant>
+
+#include "sidecar/base/status.h"
+#include "sidecar/store/verdicts.h"
+
+namespace dbos::sidecar {
+namespace {
+
+// Of all rows that one call returns: what fits into one message of the protocol, with room for the rest of it.
+constexpr std::size_t kRowsBytesMax = 4 << 20;
+
+using Kind = CommitVerdict::Kind;
+
+}  // namespace
+
+void DatabaseTransactions::Begin(const TransactionMode& mode, absl::Time deadline) {
+  session_->Begin(mode, deadline, kRowsBytesMax);
+}
+
+absl::StatusOr<SqlAnswer> DatabaseTransactions::Run(const SqlCommand& command) {
+  ASSIGN_OR_RETURN(const NamedSql sql, ParseNamedSql(command.sql, session_->syntax()));
+  ASSIGN_OR_RETURN(const SqlValues values, MatchParameters(sql, command));
+  return command.page_rows == 0 ? session_->Run(sql, values) : session_->OpenCursor(sql, values, command.page_rows);
+}
+
+absl::StatusOr<CommitVerdict> DatabaseTransactions::Commit(const std::optional<TransactionStep>& step,
+                                                           const StepRecord& record) {
+  std::optional<Statement> statement;
+  if (step) statement = RecordStatement(table_, identity_, *step, record);
+  ASSIGN_OR_RETURN(const SqlAnswer answer, session_->Commit(statement ? &*statement : nullptr));
+  if (const auto* failure = std::get_if<SqlFailure>(&answer)) return Judge(*failure, step);
+  return CommitVerdict();
+}
+
+absl::StatusOr<CommitVerdict> DatabaseTransactions::Execute(const SqlCommand& command,
+                                                            const std::optional<TransactionStep>& step,
+                                                            std::int64_t completed_at_ms) {
+  ASSIGN_OR_RETURN(const NamedSql sql, ParseNamedSql(command.sql, session_->syntax()));
+  ASSIGN_OR_RETURN(const SqlValues values, MatchParameters(sql, command));
+  CommitVerdict verdict;
+  verdict.recorded.completed_at_ms = completed_at_ms;
+  std::optional<Statement> statement;
+  if (step) {
+    verdict.recorded.step_id = step->step_id;
+    verdict.recorded.name = step->name;
+    verdict.recorded.started_at_ms = step->started_at_ms;
+    statement = RecordResultStatement(table_, identity_, *step, verdict.recorded);
+  }
+  ASSIGN_OR_RETURN(auto outcome, session_->RunAndCommit(sql, values, statement ? &*statement : nullptr));
+  if (const auto* failure = std::get_if<SqlFailure>(&outcome)) return Judge(*failure, step);
+  verdict.recorded.outcome = Outcome{Outcome::Kind::kValue, {std::move(std::get<std::string>(outcome))}};
+  return verdict;
+}
+
+absl::StatusOr<std::optional<CommitVerdict>> DatabaseTransactions::Recorded(const TransactionStep& step) {
+  ASSIGN_OR_RETURN(std::optional<StepRecord> stored, ReadRecord(*session_, table_, step));
+  if (!stored) return std::nullopt;
+  CommitVerdict verdict;
+  verdict.kind = Kind::kRecordedBefore;
+  if (stored->name != step.name) {
+    verdict.kind = Kind::kRefused;
+    verdict.error = StepMismatch({step.execution.workflow_id, step.step_id}, stored->name, step.name);
+  }
+  verdict.recorded = *std::move(stored);
+  return verdict;
+}
+
+// The transaction was rolled back. Why the record was not taken, the tables say.
+absl::StatusOr<CommitVerdict> DatabaseTransactions::Judge(const SqlFailure& failure,
+                                                          const std::optional<TransactionStep>& step) {
+  CommitVerdict verdict;
+  verdict.kind = IsConflict(failure) ? Kind::kConflict : Kind::kFailed;
+  verdict.failure = failure;
+  if (step && IsRecordedAlready(failure)) {
+    ASSIGN_OR_RETURN(std::optional<CommitVerdict> recorded, Recorded(*step));
+    if (recorded) return *std::move(recorded);
+    verdict.kind = Kind::kFailed;  // a table of the user's has that name
+  } else if (step && IsNotOwned(failure)) {
+    ASSIGN_OR_RETURN(verdict.error, WhyNotOwned(*session_, step->execution));
+    verdict.kind = verdict.error.ok() ? Kind::kConflict : Kind::kRefused;
+  }
+  return verdict;
+}
+
+}  // namespace dbos::sidecar

@@ -1,0 +1,39 @@
+// DatabaseTransactions: TransactionStorage over a session with the application database.
+//
+// Threads, blocking, errors: as TransactionStorage says.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "sidecar/store/transaction_storage.h"
+#include "sidecar/store/transaction_store.h"
+
+namespace dbos::sidecar {
+
+class DatabaseTransactions final : public TransactionStorage {
+ public:
+  DatabaseTransactions(std::unique_ptr<SqlSession> session, RecordTable table, Identity identity)
+      : session_(std::move(session)), table_(table), identity_(std::move(identity)) {}
+
+  bool same_database() const override { return table_ == RecordTable::kOperationOutputs; }
+  void Begin(const TransactionMode& mode, absl::Time deadline) override;
+  absl::StatusOr<SqlAnswer> Run(const SqlCommand& command) override;
+  absl::StatusOr<SqlAnswer> Fetch(std::uint32_t rows) override { return session_->Fetch(rows); }
+  absl::StatusOr<SqlAnswer> Savepoint(SavepointAction action) override { return session_->Savepoint(action); }
+  absl::StatusOr<CommitVerdict> Commit(const std::optional<TransactionStep>& step, const StepRecord& record) override;
+  absl::StatusOr<CommitVerdict> Execute(const SqlCommand& command, const std::optional<TransactionStep>& step,
+                                        std::int64_t completed_at_ms) override;
+  void RollBack() override { session_->RollBack(); }
+  absl::StatusOr<std::optional<CommitVerdict>> Recorded(const TransactionStep& step) override;
+  void Interrupt() override { session_->Interrupt(); }
+
+ private:
+  absl::StatusOr<CommitVerdict> Judge(const SqlFailure& failure, const std::optional<TransactionStep>& step);
+
+  const std::unique_ptr<SqlSession> session_;
+  const RecordTable table_;
+  const Identity identity_;
+};
+
+}  // namespace dbos::sidecar

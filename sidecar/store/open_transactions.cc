@@ -1,0 +1,86 @@
+#include "sidecar/store/open_transactions.h"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <random>
+
+#include "absl/strings/str_cat.h"
+
+#include "sidecar/base/logging.h"
+#include "sidecar/base/mutex.h"
+#include "sidecar/base/status.h"
+#include "sidecar/store/database_transactions.h"
+
+namespace dbos::sidecar {
+namespace {
+
+std::int64_t RandomKey() {
+  std::random_device random;
+  return static_cast<std::int64_t>((std::uint64_t{random()} << 32U) | random());
+}
+
+// A lock under a number that nobody else can have thought of.
+absl::StatusOr<bool> LockIsShared(Connection& one, Connection& other) {
+  const std::string key = absl::StrCat("(", RandomKey(), ")");
+  RETURN_IF_ERROR(one.RunScript("BEGIN; SELECT pg_advisory_xact_lock" + key).status());
+  const absl::StatusOr<Result> taken = other.RunScript("SELECT pg_try_advisory_xact_lock" + key);
+  RETURN_IF_ERROR(one.RunScript("ROLLBACK").status());
+  RETURN_IF_ERROR(taken.status());
+  return taken->size() == 1 && !(*taken)[0].Bool(0);
+}
+
+// What all storages of one factory share.
+class Opening {
+ public:
+  Opening(const Database& system, const Database& application, const Identity& identity)
+      : system_(system), application_(application), identity_(identity) {}
+
+  absl::StatusOr<std::unique_ptr<TransactionStorage>> Open() {
+    std::unique_ptr<SqlSession> session = application_.open_session();
+    ASSIGN_OR_RETURN(const RecordTable table, Table(*session));
+    return std::make_unique<DatabaseTransactions>(std::move(session), table, identity_);
+  }
+
+ private:
+  absl::StatusOr<RecordTable> Table(SqlSession& session) {
+    MutexLock lock(mu_);
+    if (table_) return *table_;
+    const auto one = system_.connect(ConnectionRole::kReader);
+    const auto other = application_.connect(ConnectionRole::kReader);
+    ASSIGN_OR_RETURN(const bool same, IsSameDatabase(*one, *other));
+    if (!same) {
+      ASSIGN_OR_RETURN(const Dialect dialect, other->ServerDialect());
+      RETURN_IF_ERROR(CreateTransactionOutputs(session, dialect));
+    }
+    Log(LogLevel::kInfo, "transactions are ready",
+        {{"application_database", same ? "the system database: one commit" : "its own: transaction_outputs decides"}});
+    table_ = same ? RecordTable::kOperationOutputs : RecordTable::kTransactionOutputs;
+    return *table_;
+  }
+
+  const Database system_;
+  const Database application_;
+  const Identity identity_;
+  Mutex mu_;
+  std::optional<RecordTable> table_ ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace
+
+absl::StatusOr<bool> IsSameDatabase(Connection& one, Connection& other) {
+  ASSIGN_OR_RETURN(const Dialect dialect, one.ServerDialect());
+  ASSIGN_OR_RETURN(const Dialect of_other, other.ServerDialect());
+  if (dialect.database_identity != of_other.database_identity) return false;
+  if (dialect.database_identity.empty()) return LockIsShared(one, other);
+  ASSIGN_OR_RETURN(const Result here, one.RunScript(dialect.database_identity));
+  ASSIGN_OR_RETURN(const Result there, other.RunScript(dialect.database_identity));
+  return here.size() == 1 && there.size() == 1 && here[0].View(0) == there[0].View(0);
+}
+
+TransactionStorageFactory OpenTransactions(const Database& system, const Database& application,
+                                           const Identity& identity) {
+  return [opening = std::make_shared<Opening>(system, application, identity)] { return opening->Open(); };
+}
+
+}  // namespace dbos::sidecar

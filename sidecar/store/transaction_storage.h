@@ -1,0 +1,74 @@
+// TransactionStorage: the interface between the rules of transactions and the application database. One session, with
+// the records of steps in the same commits.
+//
+// Threads:  one at a time; Interrupt from any.
+// Blocking: every call but Begin and Interrupt, at most up to the deadline of Begin.
+// Errors:   Unavailable         the connection was lost and the transaction with it; a commit may have happened
+//           DeadlineExceeded    the transaction's time is over, or it was interrupted; it was rolled back
+//           InvalidArgument     the statement or a parameter is not as it must be; the message names the fix
+//           ResourceExhausted   more rows than fit; rolled back
+//           anything else       a fault of the session; rolled back
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+
+#include "sidecar/db/sql_session.h"
+#include "sidecar/model/error.h"
+#include "sidecar/model/step.h"
+#include "sidecar/model/transaction.h"
+
+namespace dbos::sidecar {
+
+// What became of a commit. Only with kCommitted has anything of the transaction taken effect.
+struct CommitVerdict {
+  enum class Kind {
+    kCommitted,
+    kRecordedBefore,  // the step has an outcome already: `recorded`. It may be our own, of a commit in doubt
+    kConflict,        // `failure`: the same transaction may succeed when it is run again
+    kFailed,          // `failure`
+    kRefused,         // `error`: the execution owns its workflow no more, or the step has another name
+  };
+  Kind kind = Kind::kCommitted;
+  StepRecord recorded = {};  // with kCommitted: of Execute
+  SqlFailure failure = {};
+  Error error = {};
+};
+
+class TransactionStorage {
+ public:
+  virtual ~TransactionStorage() = default;
+
+  // True: the application database is the system database, and a commit is fenced. False: its own record decides, and
+  // the row of the system database has to follow.
+  virtual bool same_database() const = 0;
+
+  virtual void Begin(const TransactionMode& mode, absl::Time deadline) = 0;
+  virtual absl::StatusOr<SqlAnswer> Run(const SqlCommand& command) = 0;
+  virtual absl::StatusOr<SqlAnswer> Fetch(std::uint32_t rows) = 0;
+  virtual absl::StatusOr<SqlAnswer> Savepoint(SavepointAction action) = 0;
+  // `step`, if any, is recorded with `outcome`.
+  virtual absl::StatusOr<CommitVerdict> Commit(const std::optional<TransactionStep>& step,
+                                               const StepRecord& record) = 0;
+  // After Begin: the whole transaction. The recorded value is that of EncodeRows.
+  virtual absl::StatusOr<CommitVerdict> Execute(const SqlCommand& command, const std::optional<TransactionStep>& step,
+                                                std::int64_t completed_at_ms) = 0;
+  virtual void RollBack() = 0;
+
+  // What is recorded for the step in the application database; a verdict about kRecordedBefore or kRefused, or nothing.
+  virtual absl::StatusOr<std::optional<CommitVerdict>> Recorded(const TransactionStep& step) = 0;
+
+  virtual void Interrupt() = 0;
+};
+
+// Opens nothing by itself. Errors: FailedPrecondition, naming the key, where there is no application database;
+// Unavailable while it cannot be reached.
+using TransactionStorageFactory = std::function<absl::StatusOr<std::unique_ptr<TransactionStorage>>()>;
+
+}  // namespace dbos::sidecar

@@ -1,0 +1,168 @@
+#include "sidecar/store/transaction_store.h"
+
+#include "sidecar/base/status.h"
+#include "sidecar/store/fence_store.h"
+#include "sidecar/store/step_store.h"
+#include "sidecar/store/verdicts.h"
+
+namespace dbos::sidecar {
+namespace {
+
+constexpr char kUniqueViolation[] = "23505";
+constexpr char kNotNullViolation[] = "23502";
+
+// The fence is a locking read in the place of the workflow's id. Where the execution does not own the workflow it finds
+// nothing, and a null id fails the whole transaction: an INSERT of no rows would let the user's SQL commit.
+#define DBOS_OWNED_WORKFLOW                                   \
+  "(SELECT s.workflow_uuid FROM {schema}workflow_status AS s" \
+  " WHERE s.workflow_uuid = $1 AND s.owner_xid = $2 AND {pending} {lock})"
+#define DBOS_STEP_INSERT                                                                                \
+  "INSERT INTO {schema}operation_outputs (workflow_uuid, function_id, function_name, output, error,"    \
+  " started_at_epoch_ms, completed_at_epoch_ms, serialization, application_name, retention_timestamp) " \
+  "SELECT " DBOS_OWNED_WORKFLOW ", $3, $4, "
+#define DBOS_STEP_REST ", $5, $6, 'portable_json', $7, {now_ms}"
+
+constexpr Query kRecordStep = {
+    .name = "tx_record_step",
+    .args =
+        "workflow_id text, owner_token text, step_id int4, new_name text, started_at bigint, completed_at bigint,"
+        "application_name text, value text, failure text",
+    .rows = "",
+    .sql = DBOS_STEP_INSERT "$8, $9" DBOS_STEP_REST,
+};
+constexpr Query kRecordStepResult = {
+    .name = "tx_record_step_result",
+    .args =
+        "workflow_id text, owner_token text, step_id int4, new_name text, started_at bigint, completed_at bigint,"
+        "application_name text",
+    .rows = "",
+    .sql = DBOS_STEP_INSERT "{result}, NULL" DBOS_STEP_REST,
+};
+
+// No more than the SDK writes: no format, no times.
+#define DBOS_OUTPUT_INSERT                                                                                    \
+  "INSERT INTO {schema}transaction_outputs (workflow_uuid, function_id, function_name, txn_id, txn_snapshot," \
+  " created_at, output, error) SELECT $1, $2, $3, '', '', {now_ms}, "
+
+constexpr Query kRecordOutput = {
+    .name = "tx_record_output",
+    .args = "workflow_id text, step_id int4, new_name text, value text, failure text",
+    .rows = "",
+    .sql = DBOS_OUTPUT_INSERT "$4, $5",
+};
+constexpr Query kRecordOutputResult = {
+    .name = "tx_record_output_result",
+    .args = "workflow_id text, step_id int4, new_name text",
+    .rows = "",
+    .sql = DBOS_OUTPUT_INSERT "{result}, NULL",
+};
+
+constexpr Query kReadStep = {
+    .name = "tx_read_step",
+    .args = "workflow_id text, step_id int4",
+    .rows = "",
+    .sql = "SELECT" DBOS_STEP_COLUMNS "FROM {schema}operation_outputs WHERE workflow_uuid = $1 AND function_id = $2",
+};
+constexpr Query kReadOutput = {
+    .name = "tx_read_output",
+    .args = "workflow_id text, step_id int4",
+    .rows = "",
+    .sql =
+        "SELECT workflow_uuid, function_id, function_name, output, error, NULL AS child_workflow_id,"
+        " created_at AS started_at_epoch_ms, created_at AS completed_at_epoch_ms, 'portable_json' AS serialization"
+        " FROM {schema}transaction_outputs WHERE workflow_uuid = $1 AND function_id = $2",
+};
+
+constexpr Query kReadOwner = {
+    .name = "tx_read_owner",
+    .args = "workflow_id text",
+    .rows = "",
+    .sql = "SELECT status, owner_xid FROM {schema}workflow_status WHERE workflow_uuid = $1",
+};
+
+std::vector<Value> StepArguments(const Identity& identity, const TransactionStep& step, const StepRecord& record) {
+  return {std::string_view(step.execution.workflow_id),
+          std::string_view(step.execution.owner_token),
+          std::int64_t{step.step_id},
+          std::string_view(step.name),
+          record.started_at_ms,
+          record.completed_at_ms,
+          std::string_view(identity.application_name)};
+}
+
+std::vector<Value> OutputArguments(const TransactionStep& step) {
+  return {std::string_view(step.execution.workflow_id), std::int64_t{step.step_id}, std::string_view(step.name)};
+}
+
+void AddOutcome(const StepRecord& record, std::vector<Value>& arguments) {
+  const bool failed = record.outcome && record.outcome->kind == Outcome::Kind::kError;
+  const Value text = record.outcome ? Value(std::string_view(record.outcome->payload.data)) : Value();
+  arguments.push_back(failed ? Value() : text);
+  arguments.push_back(failed ? text : Value());
+}
+
+}  // namespace
+
+Statement RecordStatement(RecordTable table, const Identity& identity, const TransactionStep& step,
+                          const StepRecord& record) {
+  const bool in_system = table == RecordTable::kOperationOutputs;
+  std::vector<Value> arguments = in_system ? StepArguments(identity, step, record) : OutputArguments(step);
+  AddOutcome(record, arguments);
+  return Statement(in_system ? kRecordStep : kRecordOutput, std::move(arguments));
+}
+
+Statement RecordResultStatement(RecordTable table, const Identity& identity, const TransactionStep& step,
+                                const StepRecord& record) {
+  if (table == RecordTable::kTransactionOutputs) return Statement(kRecordOutputResult, OutputArguments(step));
+  return Statement(kRecordStepResult, StepArguments(identity, step, record));
+}
+
+bool IsRecordedAlready(const SqlFailure& failure) {
+  return failure.sqlstate == kUniqueViolation &&
+         (failure.table == "operation_outputs" || failure.table == "transaction_outputs");
+}
+
+bool IsNotOwned(const SqlFailure& failure) {
+  return failure.sqlstate == kNotNullViolation && failure.table == "operation_outputs" &&
+         failure.column == "workflow_uuid";
+}
+
+absl::StatusOr<std::optional<StepRecord>> ReadRecord(SqlSession& session, RecordTable table,
+                                                     const TransactionStep& step) {
+  const Query& query = table == RecordTable::kOperationOutputs ? kReadStep : kReadOutput;
+  const Statement statement(query, {std::string_view(step.execution.workflow_id), std::int64_t{step.step_id}});
+  ASSIGN_OR_RETURN(const Result rows, session.Execute(statement));
+  if (rows.size() == 0) return std::nullopt;
+  return ReadStepColumns(rows[0]);
+}
+
+absl::StatusOr<Error> WhyNotOwned(SqlSession& session, const ExecutionRef& execution) {
+  ASSIGN_OR_RETURN(const Result rows,
+                   session.Execute(Statement(kReadOwner, {std::string_view(execution.workflow_id)})));
+  BatchFacts facts;
+  if (rows.size() > 0) {
+    facts.fence[execution.workflow_id] = {ParseWorkflowStatus(rows[0].View(0)), rows[0].Text(1)};
+  }
+  return RefusalOf(facts, execution);
+}
+
+absl::Status CreateTransactionOutputs(SqlSession& session, const Dialect& dialect) {
+  // Asked first, because a role that may use the table may not be allowed to create one.
+  const Statement look(kReadOutput, {std::string_view("0"), std::int64_t{0}});
+  const absl::StatusOr<Result> found = session.Execute(look);
+  if (found.ok() || absl::IsUnavailable(found.status())) return found.status();
+  return session.RunScript(ExpandSql(dialect, dialect.transaction_outputs_schema + R"(
+CREATE TABLE IF NOT EXISTS {schema}transaction_outputs (
+  workflow_uuid TEXT NOT NULL, function_id INTEGER NOT NULL, output TEXT, error TEXT, txn_id TEXT,
+  txn_snapshot TEXT NOT NULL, executor_id TEXT, function_name TEXT NOT NULL DEFAULT '',
+  created_at BIGINT NOT NULL DEFAULT ({now_ms}), PRIMARY KEY (workflow_uuid, function_id));
+CREATE INDEX IF NOT EXISTS transaction_outputs_created_at_index ON {schema}transaction_outputs (created_at);)"));
+}
+
+std::span<const Query* const> TransactionQueries() {
+  static constexpr const Query* kQueries[] = {&kRecordStep, &kRecordStepResult, &kRecordOutput, &kRecordOutputResult,
+                                              &kReadStep,   &kReadOutput,       &kReadOwner};
+  return kQueries;
+}
+
+}  // namespace dbos::sidecar

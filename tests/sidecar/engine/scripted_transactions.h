@@ -1,0 +1,133 @@
+// A TransactionStorage and a WorkflowRecords that say what a test tells them to, and write down what they were asked.
+#pragma once
+
+#include <algorithm>
+#include <deque>
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "sidecar/base/mutex.h"
+#include "sidecar/engine/transaction.h"
+#include "sidecar/store/transaction_storage.h"
+
+namespace dbos::sidecar {
+
+// Shared by the storages of one test and by the test.
+class Script {
+ public:
+  using CommitAnswer = absl::StatusOr<CommitVerdict>;
+  using RecordedAnswer = absl::StatusOr<std::optional<CommitVerdict>>;
+
+  void Note(const std::string& what) {
+    MutexLock lock(mu_);
+    log_.push_back(what);
+    changed_.NotifyAll();
+  }
+  std::vector<std::string> log() {
+    MutexLock lock(mu_);
+    return log_;
+  }
+  void AwaitNote(const std::string& what) {
+    MutexLock lock(mu_);
+    while (std::find(log_.begin(), log_.end(), what) == log_.end()) changed_.Wait(mu_);
+  }
+
+  bool same_database = true;
+  std::deque<CommitAnswer> commits;     // by default kCommitted
+  std::deque<RecordedAnswer> recorded;  // by default nothing
+  std::deque<absl::StatusOr<SqlAnswer>> runs;
+  Error check;
+  Error record;
+  std::function<void()> in_run;  // called while a statement runs, if set
+
+ private:
+  Mutex mu_;
+  CondVar changed_;
+  std::vector<std::string> log_ ABSL_GUARDED_BY(mu_);
+};
+
+template <typename T>
+T TakeFront(std::deque<T>& answers, T otherwise) {
+  if (answers.empty()) return otherwise;
+  T front = std::move(answers.front());
+  answers.pop_front();
+  return front;
+}
+
+class ScriptedStorage final : public TransactionStorage {
+ public:
+  explicit ScriptedStorage(Script& script) : script_(script) {}
+
+  bool same_database() const override { return script_.same_database; }
+  void Begin(const TransactionMode& mode, absl::Time /*deadline*/) override {
+    script_.Note(mode.read_only ? "begin read only" : "begin");
+  }
+  absl::StatusOr<SqlAnswer> Run(const SqlCommand& command) override {
+    script_.Note("run " + command.sql);
+    if (script_.in_run) script_.in_run();
+    return TakeFront<absl::StatusOr<SqlAnswer>>(script_.runs, SqlAnswer(SqlRows()));
+  }
+  absl::StatusOr<SqlAnswer> Fetch(std::uint32_t /*rows*/) override { return SqlAnswer(SqlRows()); }
+  absl::StatusOr<SqlAnswer> Savepoint(SavepointAction /*action*/) override { return SqlAnswer(SqlRows()); }
+  absl::StatusOr<CommitVerdict> Commit(const std::optional<TransactionStep>& step, const StepRecord& record) override {
+    const bool failed = record.outcome && record.outcome->kind == Outcome::Kind::kError;
+    script_.Note(step ? (failed ? "commit with failure " : "commit with ") + record.outcome->payload.data : "commit");
+    return TakeFront<Script::CommitAnswer>(script_.commits, CommitVerdict());
+  }
+  absl::StatusOr<CommitVerdict> Execute(const SqlCommand& command, const std::optional<TransactionStep>& step,
+                                        std::int64_t /*completed_at_ms*/) override {
+    script_.Note((step ? "execute and record " : "execute ") + command.sql);
+    CommitVerdict committed;
+    committed.recorded.outcome = Outcome{Outcome::Kind::kValue, {"rows"}};
+    return TakeFront<Script::CommitAnswer>(script_.commits, committed);
+  }
+  void RollBack() override { script_.Note("roll back"); }
+  absl::StatusOr<std::optional<CommitVerdict>> Recorded(const TransactionStep& /*step*/) override {
+    script_.Note("look up");
+    return TakeFront<Script::RecordedAnswer>(script_.recorded, std::optional<CommitVerdict>());
+  }
+  void Interrupt() override { script_.Note("interrupt"); }
+
+ private:
+  Script& script_;
+};
+
+class ScriptedRecords final : public WorkflowRecords {
+ public:
+  explicit ScriptedRecords(Script& script) : script_(script) {}
+
+  Error Check(const ExecutionRef& /*execution*/) override { return script_.check; }
+  Error Record(RecordStepRequest request) override {
+    const bool failed = request.step.outcome->kind == Outcome::Kind::kError;
+    script_.Note((failed ? "engine records failure " : "engine records ") + request.step.outcome->payload.data);
+    return script_.record;
+  }
+
+ private:
+  Script& script_;
+};
+
+inline TransactionRequest Begins(bool in_workflow) {
+  TransactionRequest request;
+  request.begin.emplace();
+  if (in_workflow) request.begin->step = TransactionStep{{"w", "token"}, 3, "pay", 0};
+  return request;
+}
+
+template <typename Command>
+TransactionRequest Asks(Command command) {
+  TransactionRequest request;
+  request.command = std::move(command);
+  return request;
+}
+
+inline SqlCommand Sql(const std::string& text) {
+  SqlCommand command;
+  command.sql = text;
+  return command;
+}
+
+}  // namespace dbos::sidecar
