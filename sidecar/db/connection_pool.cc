@@ -6,7 +6,7 @@
 #include "absl/time/clock.h"
 
 #include "sidecar/base/status.h"
-#include "sidecar/model/pool_exhausted.h"
+#include "sidecar/model/pool.h"
 
 namespace dbos::sidecar {
 namespace {

@@ -23,6 +23,7 @@
 #include "sidecar/base/mutex.h"
 #include "sidecar/db/connection.h"
 #include "sidecar/db/options.h"
+#include "sidecar/model/pool.h"
 
 namespace dbos::sidecar {
 
@@ -56,12 +57,7 @@ class ConnectionPool : public std::enable_shared_from_this<ConnectionPool> {
     std::list<Pooled>::iterator entry_;
   };
 
-  struct Usage {
-    int in_use = 0;
-    int idle = 0;
-    int waiting = 0;
-    std::uint64_t timeouts = 0;  // since the start
-  };
+  using Usage = PoolUsage;
 
   // `name` is how messages call it, such as "system".
   static std::shared_ptr<ConnectionPool> Create(std::string name, const PoolOptions& options, Connect connect) {

@@ -7,7 +7,7 @@
 
 #include "sidecar/base/status.h"
 #include "sidecar/engine/conversation.h"
-#include "sidecar/model/pool_exhausted.h"
+#include "sidecar/model/pool.h"
 
 namespace dbos::sidecar {
 namespace {

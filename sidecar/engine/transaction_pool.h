@@ -22,6 +22,7 @@
 
 #include "sidecar/base/mutex.h"
 #include "sidecar/engine/transaction.h"
+#include "sidecar/model/pool.h"
 
 namespace dbos::sidecar {
 
@@ -33,12 +34,7 @@ class TransactionPool {
     absl::Duration timeout = absl::Seconds(30);
     absl::Duration recycle = absl::InfiniteDuration();  // an older connection is replaced between transactions
   };
-  struct Usage {
-    int in_use = 0;
-    int idle = 0;
-    int waiting = 0;
-    std::uint64_t timeouts = 0;  // since the start
-  };
+  using Usage = PoolUsage;
   static constexpr std::size_t kWaitingMax = 10'000;
 
   // One caller's transactions, one after another, in lock step.

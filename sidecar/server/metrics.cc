@@ -33,17 +33,29 @@ prometheus::MetricFamily Gauge(const char* name, const char* help, double value,
   return family;
 }
 
+// One family over all pools, each with its own labels.
+struct PoolFamilies {
+  prometheus::MetricFamily connections =
+      Family("dbos_pool_connections", "Connections of the pool, by what they do.", prometheus::MetricType::Gauge);
+  prometheus::MetricFamily waiting =
+      Family("dbos_pool_waiting", "Callers that wait for a connection.", prometheus::MetricType::Gauge);
+  prometheus::MetricFamily timeouts = Family(
+      "dbos_pool_timeouts_total", "Callers that waited for a connection in vain.", prometheus::MetricType::Counter);
+
+  void AddPool(const std::string& name, const PoolUsage& usage) {
+    Add(connections, usage.in_use, {{"pool", name}, {"state", "in_use"}});
+    Add(connections, usage.idle, {{"pool", name}, {"state", "idle"}});
+    Add(waiting, usage.waiting, {{"pool", name}});
+    Add(timeouts, static_cast<double>(usage.timeouts), {{"pool", name}});
+  }
+};
+
 }  // namespace
 
 std::string MetricsText(const MetricsSample& sample) {
-  const Labels system = {{"pool", "system"}};
-  prometheus::MetricFamily connections =
-      Family("dbos_pool_connections", "Connections of the pool, by what they do.", prometheus::MetricType::Gauge);
-  Add(connections, sample.system_pool.in_use, {{"pool", "system"}, {"state", "in_use"}});
-  Add(connections, sample.system_pool.idle, {{"pool", "system"}, {"state", "idle"}});
-  prometheus::MetricFamily timeouts = Family(
-      "dbos_pool_timeouts_total", "Callers that waited for a connection in vain.", prometheus::MetricType::Counter);
-  Add(timeouts, static_cast<double>(sample.system_pool.timeouts), system);
+  PoolFamilies pools;
+  pools.AddPool("system", sample.system_pool);
+  if (sample.application_pool) pools.AddPool("application", *sample.application_pool);
   return prometheus::TextSerializer().Serialize(
       {Gauge("dbos_sidecar_info", "Always 1; the labels say who this is.", 1,
              {{"version", sample.version}, {"application", sample.application}}),
@@ -53,9 +65,7 @@ std::string MetricsText(const MetricsSample& sample) {
        Gauge("dbos_sessions", "Application processes that are attached.", static_cast<double>(sample.engine.sessions)),
        Gauge("dbos_executions", "Workflow executions that run in them or wait for one.",
              static_cast<double>(sample.engine.executions)),
-       std::move(connections),
-       Gauge("dbos_pool_waiting", "Callers that wait for a connection.", sample.system_pool.waiting, system),
-       std::move(timeouts)});
+       std::move(pools.connections), std::move(pools.waiting), std::move(pools.timeouts)});
 }
 
 }  // namespace dbos::sidecar

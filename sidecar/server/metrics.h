@@ -1,10 +1,11 @@
 // What operators watch, in the text format of Prometheus.
 #pragma once
 
+#include <optional>
 #include <string>
 
-#include "sidecar/db/connection_pool.h"
 #include "sidecar/engine/engine.h"
+#include "sidecar/model/pool.h"
 
 namespace dbos::sidecar {
 
@@ -13,7 +14,8 @@ struct MetricsSample {
   std::string version;
   std::string application;
   EngineStatus engine;
-  ConnectionPool::Usage system_pool;
+  PoolUsage system_pool;
+  std::optional<PoolUsage> application_pool;  // none: there is no application database
 };
 
 std::string MetricsText(const MetricsSample& sample);

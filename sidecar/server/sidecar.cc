@@ -134,7 +134,11 @@ absl::Status Sidecar::ServeHttp() {
   if (config_.http_address.empty()) return absl::OkStatus();
   HttpServer::Answers answers;
   answers.ready = [this] { return !loop_->status().draining; };
-  answers.metrics = [this] { return MetricsText({kVersion, config_.name, loop_->status(), pool_->usage()}); };
+  answers.metrics = [this] {
+    MetricsSample sample = {kVersion, config_.name, loop_->status(), pool_->usage(), std::nullopt};
+    if (transactions_ != nullptr) sample.application_pool = transactions_->usage();
+    return MetricsText(sample);
+  };
   ASSIGN_OR_RETURN(http_, HttpServer::Start(config_.http_address, answers));
   return absl::OkStatus();
 }

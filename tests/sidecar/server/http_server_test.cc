@@ -40,9 +40,10 @@ TEST(HttpServerTest, AnAddressThatCannotBeUsedSaysSo) {
 }
 
 TEST(MetricsTest, SaysWhatIsWrong) {
-  MetricsSample sample = {"1.0", "shop", {}, {.in_use = 3, .idle = 2, .waiting = 4, .timeouts = 5}};
+  MetricsSample sample = {"1.0", "shop", {}, {.in_use = 3, .idle = 2, .waiting = 4, .timeouts = 5}, std::nullopt};
   sample.engine.executions = 7;
   const std::string text = MetricsText(sample);
+  EXPECT_EQ(text.find("\"application\"}"), std::string::npos);  // there is no such pool
   for (const char* line :
        {"dbos_sidecar_info{version=\"1.0\",application=\"shop\"} 1\n", "dbos_database_available 0\n",
         "dbos_executions 7\n", "# TYPE dbos_pool_connections gauge\n",
@@ -51,6 +52,9 @@ TEST(MetricsTest, SaysWhatIsWrong) {
         "# TYPE dbos_pool_timeouts_total counter\n", "dbos_pool_timeouts_total{pool=\"system\"} 5\n"}) {
     EXPECT_NE(text.find(line), std::string::npos) << line << text;
   }
+  sample.application_pool = PoolUsage{.in_use = 8, .idle = 1, .waiting = 6, .timeouts = 9};
+  EXPECT_NE(MetricsText(sample).find("dbos_pool_connections{pool=\"application\",state=\"in_use\"} 8\n"),
+            std::string::npos);
 }
 
 }  // namespace

@@ -1,13 +1,21 @@
-// What somebody is told who waited for a database connection in vain: the same words for every pool.
+// What every pool of database connections shows of itself, and what somebody is told who waited for one in vain.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <vector>
 
 #include "absl/time/time.h"
 
 namespace dbos::sidecar {
+
+struct PoolUsage {
+  int in_use = 0;
+  int idle = 0;
+  int waiting = 0;
+  std::uint64_t timeouts = 0;  // since the start
+};
 
 struct PoolState {
   std::string name;  // "system", "application"

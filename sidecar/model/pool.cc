@@ -1,4 +1,4 @@
-#include "sidecar/model/pool_exhausted.h"
+#include "sidecar/model/pool.h"
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
