@@ -13,7 +13,6 @@
 #include "sidecar/server/database.h"
 #include "sidecar/server/migration_directory.h"
 #include "sidecar/server/unless_stopped.h"
-#include "sidecar/store/open_transactions.h"
 
 namespace dbos::sidecar {
 namespace {
@@ -50,8 +49,8 @@ absl::StatusOr<Database> OpenApplicationDatabase(const Config& config) {
   return OpenDatabase(url, config.schema, ConnectionOptionsOf(config));
 }
 
-absl::StatusOr<TransactionStorageFactory> OpenApplicationTransactions(const Config& config,
-                                                                      const std::string& executor_id) {
+absl::StatusOr<ApplicationTransactions> OpenApplicationTransactions(const Config& config,
+                                                                    const std::string& executor_id) {
   ASSIGN_OR_RETURN(const Database system, OpenSystemDatabase(config));
   ConnectionOptions options = ConnectionOptionsOf(config);
   options.through_pooler = !config.direct_database_url.empty();  // one pooler is before both

@@ -12,7 +12,7 @@
 #include "sidecar/db/application_migrator.h"
 #include "sidecar/server/config.h"
 #include "sidecar/server/signals.h"
-#include "sidecar/store/transaction_storage.h"
+#include "sidecar/store/open_transactions.h"
 
 namespace dbos::sidecar {
 
@@ -21,8 +21,8 @@ absl::StatusOr<std::string> ApplicationDatabaseUrl(const Config& config);
 absl::StatusOr<Database> OpenApplicationDatabase(const Config& config);
 
 // How transactions open it. Connects to nothing. There has to be one.
-absl::StatusOr<TransactionStorageFactory> OpenApplicationTransactions(const Config& config,
-                                                                      const std::string& executor_id);
+absl::StatusOr<ApplicationTransactions> OpenApplicationTransactions(const Config& config,
+                                                                    const std::string& executor_id);
 
 // RunMigrations, again and again for `config.database_wait` while the database cannot be reached. A signal to stop ends
 // it with Cancelled, after at most half a second: what runs then may be left behind on a thread, and the process is to

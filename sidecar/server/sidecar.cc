@@ -27,6 +27,7 @@ constexpr int kRoundsUntilTrim = 10;
 constexpr int kCallersMax = 4;                                  // reads of the user at once
 constexpr absl::Duration kSurvivorsListed = absl::Seconds(10);  // well beyond the grace they have to come back
 constexpr absl::Duration kCallsGrace = absl::Seconds(2);
+constexpr absl::Duration kSweepPause = absl::Minutes(1);
 // For the database's last answers, when everything is handed back or given up.
 constexpr absl::Duration kDatabaseGrace = absl::Seconds(2);
 
@@ -105,14 +106,15 @@ absl::Status Sidecar::Serve() {
 // Without an application database there are none; whoever asks for one is told the key.
 absl::Status Sidecar::OpenTransactions() {
   if (config_.application_database_url.empty()) return absl::OkStatus();
-  ASSIGN_OR_RETURN(TransactionStorageFactory storage, OpenApplicationTransactions(config_, executor_id_));
+  ASSIGN_OR_RETURN(ApplicationTransactions application, OpenApplicationTransactions(config_, executor_id_));
   records_ = std::make_unique<EngineRecords>(*loop_);
   TransactionPool::Options options;
   options.size = config_.pool.size;
   options.max_overflow = config_.pool.max_overflow;
   options.timeout = config_.pool.timeout;
   options.recycle = config_.pool.recycle;
-  transactions_ = std::make_unique<TransactionPool>(std::move(storage), *records_, options);
+  transactions_ = std::make_unique<TransactionPool>(std::move(application.open), *records_, options);
+  sweeper_ = std::make_unique<PeriodicTask>("records of deleted workflows", kSweepPause, std::move(application.sweep));
   return absl::OkStatus();
 }
 
@@ -189,6 +191,7 @@ void Sidecar::Stop() {
         kDatabaseGrace, kExitDatabase,
         "the database does not answer: ending without it; what was not acknowledged may not be stored");
     migrations_.reset();
+    sweeper_.reset();
     transactions_.reset();
     loop_.reset();
   }

@@ -21,6 +21,7 @@
 #include "sidecar/server/exit_codes.h"
 #include "sidecar/server/http_server.h"
 #include "sidecar/server/migration_thread.h"
+#include "sidecar/server/periodic_task.h"
 #include "sidecar/server/process_ledger.h"
 #include "sidecar/server/signals.h"
 #include "sidecar/server/state_directory.h"
@@ -81,6 +82,7 @@ class Sidecar {
   std::unique_ptr<EngineLoop> loop_;
   std::unique_ptr<MigrationThread> migrations_;
   std::unique_ptr<EngineRecords> records_;
+  std::unique_ptr<PeriodicTask> sweeper_;
   std::unique_ptr<TransactionPool> transactions_;  // null: there is no application database
   std::unique_ptr<GrpcServer> grpc_;
   std::unique_ptr<Acceptor> acceptor_;

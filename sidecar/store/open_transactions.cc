@@ -5,8 +5,6 @@
 #include <optional>
 #include <random>
 
-#include "absl/strings/str_cat.h"
-
 #include "sidecar/base/logging.h"
 #include "sidecar/base/mutex.h"
 #include "sidecar/base/status.h"
@@ -15,16 +13,33 @@
 namespace dbos::sidecar {
 namespace {
 
-std::int64_t RandomKey() {
+// A workflow whose last transaction is younger may be in the middle of something.
+constexpr absl::Duration kSweptAfter = absl::Minutes(10);
+
+std::int64_t RandomNumber() {
   std::random_device random;
   return static_cast<std::int64_t>((std::uint64_t{random()} << 32U) | random());
 }
 
+constexpr Query kLock = {
+    .name = "tx_lock",
+    .args = "number bigint",
+    .rows = "",
+    .sql = "SELECT pg_advisory_xact_lock($1)",
+};
+constexpr Query kTryLock = {
+    .name = "tx_try_lock",
+    .args = "number bigint",
+    .rows = "",
+    .sql = "SELECT pg_try_advisory_xact_lock($1)",
+};
+
 // A lock under a number that nobody else can have thought of.
 absl::StatusOr<bool> LockIsShared(Connection& one, Connection& other) {
-  const std::string key = absl::StrCat("(", RandomKey(), ")");
-  RETURN_IF_ERROR(one.RunScript("BEGIN; SELECT pg_advisory_xact_lock" + key).status());
-  const absl::StatusOr<Result> taken = other.RunScript("SELECT pg_try_advisory_xact_lock" + key);
+  const std::int64_t number = RandomNumber();
+  RETURN_IF_ERROR(one.RunScript("BEGIN").status());
+  RETURN_IF_ERROR(one.Execute(Statement(kLock, {number})).status());
+  const absl::StatusOr<Result> taken = other.Execute(Statement(kTryLock, {number}));
   RETURN_IF_ERROR(one.RunScript("ROLLBACK").status());
   RETURN_IF_ERROR(taken.status());
   return taken->size() == 1 && !(*taken)[0].Bool(0);
@@ -40,6 +55,20 @@ class Opening {
     std::unique_ptr<SqlSession> session = application_.open_session();
     ASSIGN_OR_RETURN(const RecordTable table, Table(*session));
     return std::make_unique<DatabaseTransactions>(std::move(session), table, identity_);
+  }
+
+  absl::Status Sweep() {
+    {
+      MutexLock lock(mu_);
+      if (table_ != RecordTable::kTransactionOutputs) return absl::OkStatus();
+    }
+    const auto system = system_.connect(ConnectionRole::kReader);
+    const auto application = application_.connect(ConnectionRole::kReader);
+    std::string after;
+    do {
+      ASSIGN_OR_RETURN(after, SweepTransactionOutputs(*system, *application, after, kSweptAfter));
+    } while (!after.empty());
+    return absl::OkStatus();
   }
 
  private:
@@ -78,9 +107,10 @@ absl::StatusOr<bool> IsSameDatabase(Connection& one, Connection& other) {
   return here.size() == 1 && there.size() == 1 && here[0].View(0) == there[0].View(0);
 }
 
-TransactionStorageFactory OpenTransactions(const Database& system, const Database& application,
-                                           const Identity& identity) {
-  return [opening = std::make_shared<Opening>(system, application, identity)] { return opening->Open(); };
+ApplicationTransactions OpenTransactions(const Database& system, const Database& application,
+                                         const Identity& identity) {
+  const auto opening = std::make_shared<Opening>(system, application, identity);
+  return {[opening] { return opening->Open(); }, [opening] { return opening->Sweep(); }};
 }
 
 }  // namespace dbos::sidecar

@@ -1,5 +1,7 @@
 #include "sidecar/store/transaction_store.h"
 
+#include <set>
+
 #include "sidecar/base/status.h"
 #include "sidecar/store/fence_store.h"
 #include "sidecar/store/step_store.h"
@@ -151,7 +153,10 @@ absl::Status CreateTransactionOutputs(SqlSession& session, const Dialect& dialec
   const Statement look(kReadOutput, {std::string_view("0"), std::int64_t{0}});
   const absl::StatusOr<Result> found = session.Execute(look);
   if (found.ok() || absl::IsUnavailable(found.status())) return found.status();
-  return session.RunScript(ExpandSql(dialect, dialect.transaction_outputs_schema + R"(
+  if (!dialect.transaction_outputs_schema.empty()) {
+    RETURN_IF_ERROR(session.RunScript(dialect.transaction_outputs_schema));
+  }
+  return session.RunScript(ExpandSql(dialect, R"(
 CREATE TABLE IF NOT EXISTS {schema}transaction_outputs (
   workflow_uuid TEXT NOT NULL, function_id INTEGER NOT NULL, output TEXT, error TEXT, txn_id TEXT,
   txn_snapshot TEXT NOT NULL, executor_id TEXT, function_name TEXT NOT NULL DEFAULT '',
@@ -159,9 +164,55 @@ CREATE TABLE IF NOT EXISTS {schema}transaction_outputs (
 CREATE INDEX IF NOT EXISTS transaction_outputs_created_at_index ON {schema}transaction_outputs (created_at);)"));
 }
 
+namespace {
+
+constexpr std::int64_t kSweptMax = 1000;
+
+constexpr Query kOldOutputs = {
+    .name = "tx_old_outputs",
+    .args = "after text, age_ms bigint, page bigint",
+    .rows = "",
+    .sql =
+        "SELECT workflow_uuid FROM {schema}transaction_outputs WHERE workflow_uuid > $1 GROUP BY workflow_uuid"
+        " HAVING MAX(created_at) < {now_ms} - $2 ORDER BY workflow_uuid LIMIT $3",
+};
+constexpr Query kExisting = {
+    .name = "tx_existing_workflows",
+    .args = "",
+    .rows = "workflow_id text",
+    .sql = "SELECT s.workflow_uuid FROM {rows} JOIN {schema}workflow_status AS s ON s.workflow_uuid = i.workflow_id",
+};
+constexpr Query kDeleteOutputs = {
+    .name = "tx_delete_outputs",
+    .args = "",
+    .rows = "workflow_id text",
+    .sql = "DELETE FROM {schema}transaction_outputs WHERE workflow_uuid IN (SELECT i.workflow_id FROM {rows})",
+};
+
+}  // namespace
+
+absl::StatusOr<std::string> SweepTransactionOutputs(Connection& system, Connection& application,
+                                                    const std::string& after, absl::Duration age) {
+  const Statement look(kOldOutputs, {std::string_view(after), absl::ToInt64Milliseconds(age), kSweptMax});
+  ASSIGN_OR_RETURN(const Result old, application.Execute(look));
+  if (old.size() == 0) return std::string();
+  Statement existing(kExisting);
+  for (std::size_t n = 0; n < old.size(); ++n) existing.AddRow({old[n].View(0)});
+  ASSIGN_OR_RETURN(const Result found, system.Execute(existing));
+  std::set<std::string_view> there;
+  for (std::size_t n = 0; n < found.size(); ++n) there.insert(found[n].View(0));
+  Statement gone(kDeleteOutputs);
+  for (std::size_t n = 0; n < old.size(); ++n) {
+    if (!there.contains(old[n].View(0))) gone.AddRow({old[n].View(0)});
+  }
+  if (gone.row_count() > 0) RETURN_IF_ERROR(application.Execute(gone).status());
+  return old.size() < kSweptMax ? std::string() : old[old.size() - 1].Text(0);
+}
+
 std::span<const Query* const> TransactionQueries() {
   static constexpr const Query* kQueries[] = {&kRecordStep, &kRecordStepResult, &kRecordOutput, &kRecordOutputResult,
-                                              &kReadStep,   &kReadOutput,       &kReadOwner};
+                                              &kReadStep,   &kReadOutput,       &kReadOwner,    &kOldOutputs,
+                                              &kExisting,   &kDeleteOutputs};
   return kQueries;
 }
 

@@ -4,9 +4,12 @@
 
 #include <optional>
 #include <span>
+#include <string>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 
+#include "sidecar/db/connection.h"
 #include "sidecar/db/sql_session.h"
 #include "sidecar/model/error.h"
 #include "sidecar/model/step.h"
@@ -37,6 +40,11 @@ absl::StatusOr<Error> WhyNotOwned(SqlSession& session, const ExecutionRef& execu
 
 // transaction_outputs, unless it is there. Its schema too.
 absl::Status CreateTransactionOutputs(SqlSession& session, const Dialect& dialect);
+
+// Deletes the rows of transaction_outputs whose workflow the system database has no more: up to 1000 workflows from
+// `after` on that wrote none for `age`. Returns the last one it looked at; empty at the end of the table.
+absl::StatusOr<std::string> SweepTransactionOutputs(Connection& system, Connection& application,
+                                                    const std::string& after, absl::Duration age);
 
 std::span<const Query* const> TransactionQueries();
 
