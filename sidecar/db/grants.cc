@@ -16,7 +16,7 @@ constexpr Query kRole = {
     .sql = "SELECT CASE WHEN rolname = current_user THEN 1 ELSE 0 END FROM pg_roles WHERE rolname = $1",
 };
 
-absl::Status CheckRole(Connection& connection, const std::string& role) {
+absl::Status CheckRole(Connection& connection, const std::string& role, const std::string& flag) {
   ASSIGN_OR_RETURN(const Result found, connection.Execute(Statement(kRole, {std::string_view(role)})));
   if (found.size() == 0) {
     return absl::NotFoundError(absl::StrCat("there is no role \"", role,
@@ -25,9 +25,7 @@ absl::Status CheckRole(Connection& connection, const std::string& role) {
   }
   if (!found[0].Bool(0)) return absl::OkStatus();
   return absl::InvalidArgumentError(
-      absl::StrCat("the role \"", role,
-                   "\" is the one that migrates, and needs no grants: --app-role names the "
-                   "role that the sidecar runs as"));
+      absl::StrCat("the role \"", role, "\" is the one that migrates, and needs no grants: ", flag, " names another"));
 }
 
 }  // namespace
@@ -48,15 +46,19 @@ std::vector<std::string> GrantStatements(const Dialect& dialect, const std::stri
   };
 }
 
-absl::Status GrantRunTimeRole(const Database& database, const std::string& role) {
-  if (database.dialect.schema_name.empty())
-    return absl::InvalidArgumentError("SQLite has no roles: leave out --app-role");
-  const std::unique_ptr<Connection> connection = database.connect(ConnectionRole::kMigration);
-  RETURN_IF_ERROR(CheckRole(*connection, role));
-  for (const std::string& statement : GrantStatements(database.dialect, role)) {
-    RETURN_IF_ERROR(connection->RunScript(statement).status());
+absl::Status RunGrants(const Database& database, const std::string& role, const std::string& flag,
+                       const std::vector<std::string>& statements) {
+  if (database.dialect.schema_name.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat("SQLite has no roles: leave out ", flag));
   }
+  const std::unique_ptr<Connection> connection = database.connect(ConnectionRole::kMigration);
+  RETURN_IF_ERROR(CheckRole(*connection, role, flag));
+  for (const std::string& statement : statements) RETURN_IF_ERROR(connection->RunScript(statement).status());
   return absl::OkStatus();
+}
+
+absl::Status GrantRunTimeRole(const Database& database, const std::string& role) {
+  return RunGrants(database, role, "--app-role", GrantStatements(database.dialect, role));
 }
 
 }  // namespace dbos::sidecar

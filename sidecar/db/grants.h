@@ -20,4 +20,8 @@ std::vector<std::string> GrantStatements(const Dialect& dialect, const std::stri
 //           PermissionDenied    this role may not grant
 absl::Status GrantRunTimeRole(const Database& database, const std::string& role);
 
+// Runs `statements` for a role that `flag` names. Errors as above.
+absl::Status RunGrants(const Database& database, const std::string& role, const std::string& flag,
+                       const std::vector<std::string>& statements);
+
 }  // namespace dbos::sidecar

@@ -95,6 +95,8 @@ void AddMigrate(CLI::App& app, Parsed& parsed) {
       ->check(CLI::NonNegativeNumber);
   migrate->add_option("--app-role", parsed.migrate.app_role,
                       "then let this role, which the sidecar runs as, read and write the rows and nothing else");
+  migrate->add_option("--sql-role", parsed.migrate.sql_role,
+                      "then let this role, of application_database_url, record its transactions and nothing else");
   AddAppMigrations(*migrate, parsed);
 }
 

@@ -23,6 +23,7 @@ int DevCommand(Config config, const std::vector<std::string>& command);
 struct MigrateRequest {
   bool print = false;       // writes the SQL to standard output and changes nothing
   std::optional<int> from;  // with print: from this version, without looking at the database
+  std::string sql_role;     // may record the transactions of the application; empty: nobody
   std::string app_role;     // gets the rights of a running sidecar; empty: nobody
 };
 int MigrateCommand(Config config, const MigrateRequest& request);

@@ -6,6 +6,7 @@
 #include "sidecar/base/status.h"
 #include "sidecar/db/grants.h"
 #include "sidecar/db/migrator.h"
+#include "sidecar/db/transaction_grants.h"
 #include "sidecar/server/commands.h"
 #include "sidecar/server/database.h"
 #include "sidecar/server/exit_codes.h"
@@ -36,6 +37,12 @@ int Print(const Database& database, const MigrateRequest& request) {
     *script += "\n-- rights of the role that the sidecar runs as\n";
     for (const std::string& grant : GrantStatements(database.dialect, request.app_role)) *script += grant + ";\n";
   }
+  if (!request.sql_role.empty()) {
+    *script += "\n-- the right of the application's role to record its transactions\n";
+    for (const std::string& grant : TransactionGrantStatements(database.dialect, request.sql_role)) {
+      *script += grant + ";\n";
+    }
+  }
   std::fputs(script->c_str(), stdout);
   return kExitOk;
 }
@@ -47,8 +54,9 @@ int MigrateCommand(Config config, const MigrateRequest& request) {
   config.migrations = Migrations::kAuto;  // asked for by name
   const absl::StatusOr<Database> database = OpenSystemDatabase(config);
   if (!database.ok()) return Fail(kExitDatabase, database.status());
-  if (!request.app_role.empty() && database->dialect.schema_name.empty()) {
-    return Fail(kExitUsage, absl::InvalidArgumentError("SQLite has no roles: leave out --app-role"));
+  const bool for_roles = !request.app_role.empty() || !request.sql_role.empty();
+  if (for_roles && database->dialect.schema_name.empty()) {
+    return Fail(kExitUsage, absl::InvalidArgumentError("SQLite has no roles: leave out --app-role and --sql-role"));
   }
   if (request.print) return Print(*database, request);
   Signals signals;
@@ -57,10 +65,16 @@ int MigrateCommand(Config config, const MigrateRequest& request) {
   const absl::StatusOr<int> version = AwaitDatabase(config, signals);
   if (!version.ok()) return Fail(kExitDatabase, version.status());
   std::printf("%s is at schema version %d\n", DescribeDatabase(config.system_database_url).c_str(), *version);
-  if (request.app_role.empty()) return kExitOk;
-  const absl::Status granted = GrantRunTimeRole(*database, request.app_role);
-  if (!granted.ok()) return Fail(absl::IsInvalidArgument(granted) ? kExitUsage : kExitDatabase, granted);
-  std::printf("the role \"%s\" may run the sidecar, with sidecar.migrations: verify\n", request.app_role.c_str());
+  if (!request.app_role.empty()) {
+    const absl::Status granted = GrantRunTimeRole(*database, request.app_role);
+    if (!granted.ok()) return Fail(absl::IsInvalidArgument(granted) ? kExitUsage : kExitDatabase, granted);
+    std::printf("the role \"%s\" may run the sidecar, with sidecar.migrations: verify\n", request.app_role.c_str());
+  }
+  if (!request.sql_role.empty()) {
+    const absl::Status granted = GrantTransactions(*database, request.sql_role);
+    if (!granted.ok()) return Fail(absl::IsInvalidArgument(granted) ? kExitUsage : kExitDatabase, granted);
+    std::printf("the role \"%s\" may record its transactions, and nothing else here\n", request.sql_role.c_str());
+  }
   return kExitOk;
 }
 

@@ -55,8 +55,14 @@ absl::StatusOr<CommitVerdict> DatabaseTransactions::Execute(const SqlCommand& co
   return verdict;
 }
 
+SqlSession& DatabaseTransactions::Reader() {
+  if (table_ != RecordTable::kOperationOutputsByFunction) return *session_;
+  if (reader_ == nullptr) reader_ = open_reader_();
+  return *reader_;
+}
+
 absl::StatusOr<std::optional<CommitVerdict>> DatabaseTransactions::Recorded(const TransactionStep& step) {
-  ASSIGN_OR_RETURN(std::optional<StepRecord> stored, ReadRecord(*session_, table_, step));
+  ASSIGN_OR_RETURN(std::optional<StepRecord> stored, ReadRecord(Reader(), table_, step));
   if (!stored) return std::nullopt;
   CommitVerdict verdict;
   verdict.kind = Kind::kRecordedBefore;
@@ -79,7 +85,7 @@ absl::StatusOr<CommitVerdict> DatabaseTransactions::Judge(const SqlFailure& fail
     if (recorded) return *std::move(recorded);
     verdict.kind = Kind::kFailed;  // a table of the user's has that name
   } else if (step && IsNotOwned(failure)) {
-    ASSIGN_OR_RETURN(verdict.error, WhyNotOwned(*session_, step->execution));
+    ASSIGN_OR_RETURN(verdict.error, WhyNotOwned(Reader(), step->execution));
     verdict.kind = verdict.error.ok() ? Kind::kConflict : Kind::kRefused;
   }
   return verdict;

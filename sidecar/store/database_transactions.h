@@ -3,6 +3,7 @@
 // Threads, blocking, errors: as TransactionStorage says.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 
@@ -13,10 +14,15 @@ namespace dbos::sidecar {
 
 class DatabaseTransactions final : public TransactionStorage {
  public:
-  DatabaseTransactions(std::unique_ptr<SqlSession> session, RecordTable table, Identity identity)
-      : session_(std::move(session)), table_(table), identity_(std::move(identity)) {}
+  // `open_reader` opens a session that may read the records where `session` may not.
+  DatabaseTransactions(std::unique_ptr<SqlSession> session, RecordTable table, Identity identity,
+                       std::function<std::unique_ptr<SqlSession>()> open_reader)
+      : session_(std::move(session)),
+        table_(table),
+        identity_(std::move(identity)),
+        open_reader_(std::move(open_reader)) {}
 
-  bool same_database() const override { return table_ == RecordTable::kOperationOutputs; }
+  bool same_database() const override { return table_ != RecordTable::kTransactionOutputs; }
   void Begin(const TransactionMode& mode, absl::Time deadline) override;
   absl::StatusOr<SqlAnswer> Run(const SqlCommand& command) override;
   absl::StatusOr<SqlAnswer> Fetch(std::uint32_t rows) override { return session_->Fetch(rows); }
@@ -29,11 +35,14 @@ class DatabaseTransactions final : public TransactionStorage {
   void Interrupt() override { session_->Interrupt(); }
 
  private:
+  SqlSession& Reader();
   absl::StatusOr<CommitVerdict> Judge(const SqlFailure& failure, const std::optional<TransactionStep>& step);
 
   const std::unique_ptr<SqlSession> session_;
   const RecordTable table_;
   const Identity identity_;
+  const std::function<std::unique_ptr<SqlSession>()> open_reader_;
+  std::unique_ptr<SqlSession> reader_;  // opened by its first use
 };
 
 }  // namespace dbos::sidecar

@@ -45,6 +45,41 @@ absl::StatusOr<bool> LockIsShared(Connection& one, Connection& other) {
   return taken->size() == 1 && !(*taken)[0].Bool(0);
 }
 
+constexpr Query kMayWrite = {
+    .name = "tx_may_write",
+    .args = "schema_name text",
+    .rows = "",
+    .sql =
+        "SELECT current_user, has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'INSERT')"
+        " FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace"
+        " WHERE n.nspname = $1 AND c.relname = 'operation_outputs'",
+};
+constexpr Query kMayCall = {
+    .name = "tx_may_call",
+    .args = "schema_name text",
+    .rows = "",
+    .sql =
+        "SELECT 1 FROM pg_catalog.pg_proc AS p JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace"
+        " WHERE n.nspname = $1 AND p.proname = 'record_transaction' AND has_schema_privilege(n.oid, 'USAGE')"
+        " AND has_function_privilege(p.oid, 'EXECUTE')",
+};
+
+// The role of the application may be one that has no rights in the system tables.
+absl::StatusOr<RecordTable> WayToRecord(const Dialect& dialect, Connection& application) {
+  if (dialect.schema_name.empty()) return RecordTable::kOperationOutputs;
+  const std::string& schema = dialect.schema_name;
+  ASSIGN_OR_RETURN(const Result may, application.Execute(Statement(kMayWrite, {std::string_view(schema)})));
+  if (may.size() == 0) return absl::FailedPreconditionError("there are no system tables in schema " + schema);
+  if (may[0].Bool(1)) return RecordTable::kOperationOutputs;
+  const std::string functions = schema + "_sidecar";
+  ASSIGN_OR_RETURN(const Result call, application.Execute(Statement(kMayCall, {std::string_view(functions)})));
+  if (call.size() > 0) return RecordTable::kOperationOutputsByFunction;
+  return absl::FailedPreconditionError("the role " + may[0].Text(0) +
+                                       " of application_database_url may not record its transactions: run "
+                                       "dbos-sidecar migrate --sql-role " +
+                                       may[0].Text(0) + " once, as the role that owns the system tables");
+}
+
 // What all storages of one factory share.
 class Opening {
  public:
@@ -54,7 +89,7 @@ class Opening {
   absl::StatusOr<std::unique_ptr<TransactionStorage>> Open() {
     std::unique_ptr<SqlSession> session = application_.open_session();
     ASSIGN_OR_RETURN(const RecordTable table, Table(*session));
-    return std::make_unique<DatabaseTransactions>(std::move(session), table, identity_);
+    return std::make_unique<DatabaseTransactions>(std::move(session), table, identity_, system_.open_session);
   }
 
   absl::Status Sweep() {
@@ -78,13 +113,15 @@ class Opening {
     const auto one = system_.connect(ConnectionRole::kReader);
     const auto other = application_.connect(ConnectionRole::kReader);
     ASSIGN_OR_RETURN(const bool same, IsSameDatabase(*one, *other));
-    if (!same) {
-      ASSIGN_OR_RETURN(const Dialect dialect, other->ServerDialect());
+    ASSIGN_OR_RETURN(const Dialect dialect, other->ServerDialect());
+    if (same) {
+      ASSIGN_OR_RETURN(table_, WayToRecord(dialect, *other));
+    } else {
       RETURN_IF_ERROR(CreateTransactionOutputs(session, dialect));
+      table_ = RecordTable::kTransactionOutputs;
     }
     Log(LogLevel::kInfo, "transactions are ready",
         {{"application_database", same ? "the system database: one commit" : "its own: transaction_outputs decides"}});
-    table_ = same ? RecordTable::kOperationOutputs : RecordTable::kTransactionOutputs;
     return *table_;
   }
 

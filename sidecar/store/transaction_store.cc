@@ -41,6 +41,26 @@ constexpr Query kRecordStepResult = {
     .sql = DBOS_STEP_INSERT "{result}, NULL" DBOS_STEP_REST,
 };
 
+// The function holds the statement above, and may do what this role may not.
+#define DBOS_STEP_CALL "SELECT {sidecar_schema}record_transaction($1, $2, $3, $4, $5, $6, $7, "
+
+constexpr Query kRecordByFunction = {
+    .name = "tx_record_by_function",
+    .args =
+        "workflow_id text, owner_token text, step_id int4, new_name text, started_at bigint, completed_at bigint,"
+        "application_name text, value text, failure text",
+    .rows = "",
+    .sql = DBOS_STEP_CALL "$8, $9)",
+};
+constexpr Query kRecordResultByFunction = {
+    .name = "tx_record_result_by_function",
+    .args =
+        "workflow_id text, owner_token text, step_id int4, new_name text, started_at bigint, completed_at bigint,"
+        "application_name text",
+    .rows = "",
+    .sql = DBOS_STEP_CALL "{result}, NULL)",
+};
+
 // No more than the SDK writes: no format, no times.
 #define DBOS_OUTPUT_INSERT                                                                                    \
   "INSERT INTO {schema}transaction_outputs (workflow_uuid, function_id, function_name, txn_id, txn_snapshot," \
@@ -107,16 +127,18 @@ void AddOutcome(const StepRecord& record, std::vector<Value>& arguments) {
 
 Statement RecordStatement(RecordTable table, const Identity& identity, const TransactionStep& step,
                           const StepRecord& record) {
-  const bool in_system = table == RecordTable::kOperationOutputs;
-  std::vector<Value> arguments = in_system ? StepArguments(identity, step, record) : OutputArguments(step);
+  const bool own = table == RecordTable::kTransactionOutputs;
+  std::vector<Value> arguments = own ? OutputArguments(step) : StepArguments(identity, step, record);
   AddOutcome(record, arguments);
-  return Statement(in_system ? kRecordStep : kRecordOutput, std::move(arguments));
+  const bool by_function = table == RecordTable::kOperationOutputsByFunction;
+  return Statement(own ? kRecordOutput : by_function ? kRecordByFunction : kRecordStep, std::move(arguments));
 }
 
 Statement RecordResultStatement(RecordTable table, const Identity& identity, const TransactionStep& step,
                                 const StepRecord& record) {
   if (table == RecordTable::kTransactionOutputs) return Statement(kRecordOutputResult, OutputArguments(step));
-  return Statement(kRecordStepResult, StepArguments(identity, step, record));
+  const bool by_function = table == RecordTable::kOperationOutputsByFunction;
+  return Statement(by_function ? kRecordResultByFunction : kRecordStepResult, StepArguments(identity, step, record));
 }
 
 bool IsRecordedAlready(const SqlFailure& failure) {
@@ -131,7 +153,7 @@ bool IsNotOwned(const SqlFailure& failure) {
 
 absl::StatusOr<std::optional<StepRecord>> ReadRecord(SqlSession& session, RecordTable table,
                                                      const TransactionStep& step) {
-  const Query& query = table == RecordTable::kOperationOutputs ? kReadStep : kReadOutput;
+  const Query& query = table == RecordTable::kTransactionOutputs ? kReadOutput : kReadStep;
   const Statement statement(query, {std::string_view(step.execution.workflow_id), std::int64_t{step.step_id}});
   ASSIGN_OR_RETURN(const Result rows, session.Execute(statement));
   if (rows.size() == 0) return std::nullopt;
@@ -210,9 +232,10 @@ absl::StatusOr<std::string> SweepTransactionOutputs(Connection& system, Connecti
 }
 
 std::span<const Query* const> TransactionQueries() {
-  static constexpr const Query* kQueries[] = {&kRecordStep, &kRecordStepResult, &kRecordOutput, &kRecordOutputResult,
-                                              &kReadStep,   &kReadOutput,       &kReadOwner,    &kOldOutputs,
-                                              &kExisting,   &kDeleteOutputs};
+  static constexpr const Query* kQueries[] = {
+      &kRecordStep,   &kRecordStepResult,   &kRecordByFunction, &kRecordResultByFunction,
+      &kRecordOutput, &kRecordOutputResult, &kReadStep,         &kReadOutput,
+      &kReadOwner,    &kOldOutputs,         &kExisting,         &kDeleteOutputs};
   return kQueries;
 }
 

@@ -18,7 +18,12 @@
 
 namespace dbos::sidecar {
 
-enum class RecordTable { kOperationOutputs, kTransactionOutputs };
+// Where, and by what means.
+enum class RecordTable {
+  kOperationOutputs,
+  kOperationOutputsByFunction,  // the role may not see the system tables; db/transaction_grants.h made a function
+  kTransactionOutputs,
+};
 
 // Records the step, or fails: 23505 when it has a record, 23502 when the execution does not own its workflow (only in
 // operation_outputs). Lifetime: text is borrowed from all arguments.
