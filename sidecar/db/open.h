@@ -17,6 +17,7 @@
 #include "sidecar/db/connection.h"
 #include "sidecar/db/dialect.h"
 #include "sidecar/db/options.h"
+#include "sidecar/db/sql_session.h"
 
 namespace dbos::sidecar {
 
@@ -37,6 +38,7 @@ struct Database {
   std::string sqlite_path;  // empty for the others, and for memory
   bool in_memory = false;   // SQLite: nothing survives the process, no other process sees it
   std::function<std::unique_ptr<Connection>(ConnectionRole)> connect;
+  std::function<std::unique_ptr<SqlSession>()> open_session;
   std::function<absl::Status()> create_if_missing;  // the database itself, as far as this role may
 };
 

@@ -10,7 +10,7 @@ namespace dbos::sidecar {
 
 using Value = std::variant<std::monostate, std::int64_t, bool, std::string_view>;
 
-inline constexpr std::monostate kNull;
+inline constexpr std::monostate kNullValue;
 
 // SQL NULL for what the records write as an empty string or as 0.
 inline Value NullIfEmpty(const std::string& text) {

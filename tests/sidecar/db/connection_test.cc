@@ -48,7 +48,7 @@ class ConnectionTest : public testing::TestWithParam<DatabaseKind> {
     static const std::string kIds = "r0r1r2r3r4r5r6r7";
     Statement statement = Insert(first);
     for (std::size_t n = 1; n < 8; ++n)
-      statement.AddRow({std::string_view(kIds).substr(2 * n, 2), kNull, kNull, kNull});
+      statement.AddRow({std::string_view(kIds).substr(2 * n, 2), kNullValue, kNullValue, kNullValue});
     return {statement, Statement(kAll)};
   }
   std::vector<std::string> Ids() {
@@ -61,9 +61,9 @@ class ConnectionTest : public testing::TestWithParam<DatabaseKind> {
 
 TEST_P(ConnectionTest, ValuesOfAllTypesAndNullsComeBackAsTheyWent) {
   const std::string text("gr\xC3\xBC\xC3\x9F 'quoted' \"x\" {rows} $1");
-  Statement statement(kInsert, {kNull});
+  Statement statement(kInsert, {kNullValue});
   statement.AddRow({std::string_view(text), std::int64_t{-9'223'372'036'854'775'807}, std::int64_t{-1}, false});
-  statement.AddRow({std::string_view("z"), kNull, kNull, kNull});
+  statement.AddRow({std::string_view("z"), kNullValue, kNullValue, kNullValue});
   ASSERT_TRUE(connection_->Execute(statement).ok());
   const auto rows = connection_->Execute(Statement(kAll));
   ASSERT_TRUE(rows.ok()) << rows.status();
@@ -159,7 +159,7 @@ TEST_P(ConnectionTest, ResultsLargerThanTheSocketsBufferDoNotBlockTheBatch) {
   for (int n = 0; n < 8; ++n) {
     Statement statement(kInsert, {std::string_view(big)});
     const std::string_view id = std::string_view(big).substr(0, static_cast<std::size_t>(n + 1));
-    statement.AddRow({id, kNull, kNull, kNull});
+    statement.AddRow({id, kNullValue, kNullValue, kNullValue});
     batch.push_back(statement);
     batch.emplace_back(kAll);
   }
