@@ -113,6 +113,13 @@ Dialect PostgresDialect(const std::string& schema) {
   dialect.reader_settings =
       "SET synchronous_commit = on; SET default_transaction_isolation = 'read committed'; SET jit = off; "
       "SET idle_in_transaction_session_timeout = '60s'; SET statement_timeout = '30s'";
+  // What a user reads does not depend on a role's settings; the zone of times does, since it is part of their text. A
+  // single statement is a transaction of the kind that most are. The time limit is for a sidecar that hangs.
+  dialect.session_settings =
+      "SET synchronous_commit = on; SET default_transaction_isolation = 'serializable'; "
+      "SET client_encoding = 'UTF8'; SET standard_conforming_strings = on; SET DateStyle = 'ISO'; "
+      "SET IntervalStyle = 'postgres'; SET bytea_output = 'hex'; SET extra_float_digits = 1; SET lock_timeout = 0; "
+      "SET idle_in_transaction_session_timeout = '90s'";
   return dialect;
 }
 
@@ -136,6 +143,11 @@ Dialect CockroachDialect(const std::string& schema) {
   dialect.migration_settings =
       "SET default_transaction_isolation = 'serializable'; "
       "SELECT set_config(name, 'off', false) FROM pg_settings WHERE name = 'autocommit_before_ddl'";
+  dialect.session_settings =
+      "SET default_transaction_isolation = 'serializable'; SET client_encoding = 'UTF8'; "
+      "SET standard_conforming_strings = on; SET DateStyle = 'ISO'; SET IntervalStyle = 'postgres'; "
+      "SET bytea_output = 'hex'; SET extra_float_digits = 1; SET lock_timeout = 0; "
+      "SET idle_in_transaction_session_timeout = '90s'";
   return dialect;
 }
 
@@ -157,6 +169,7 @@ Dialect SqliteDialect() {
       "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 3000";
   dialect.writer_settings = settings;
   dialect.reader_settings = settings;
+  dialect.session_settings = settings;
   return dialect;
 }
 

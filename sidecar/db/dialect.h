@@ -87,6 +87,8 @@ struct Dialect {
   std::string writer_settings;
   std::string reader_settings;
   std::string migration_settings;
+  // And of a session for users' transactions.
+  std::string session_settings;
 };
 
 Dialect PostgresDialect(const std::string& schema);

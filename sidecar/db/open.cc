@@ -12,6 +12,7 @@
 #include "sidecar/db/postgres/postgres_database.h"
 #include "sidecar/db/sqlite/sqlite_connection.h"
 #include "sidecar/db/sqlite/sqlite_database.h"
+#include "sidecar/db/sqlite/sqlite_session.h"
 
 namespace dbos::sidecar {
 namespace {
@@ -36,6 +37,7 @@ Database OpenSqlite(const std::string& name) {
   database.sqlite_path = name;
   database.in_memory = name.empty();
   database.connect = [path](ConnectionRole role) { return OpenSqliteConnection(path, role); };
+  database.open_session = [path] { return OpenSqliteSession(path); };
   database.create_if_missing = [] { return absl::OkStatus(); };
   return database;
 }
@@ -49,6 +51,7 @@ absl::StatusOr<Database> OpenPostgres(const std::string& url, const Dialect& dia
   database.connect = [parameters, dialect, password = options.password](ConnectionRole role) {
     return OpenPostgresConnection(parameters, dialect, role, password);
   };
+  database.open_session = OpenPostgresSessions(parameters, options.password, dialect.schema_name);
   database.create_if_missing = [parameters, dialect, password = options.password] {
     return CreatePostgresDatabase(parameters, dialect, password);
   };

@@ -6,9 +6,8 @@
 //
 // Threads:  one at a time; Interrupt from any.
 // Blocking: every call but Begin and Interrupt, up to the transaction's deadline, after which it is DeadlineExceeded.
-// Errors:   Unavailable         the connection failed or was lost, and the transaction with it; where COMMIT was sent
-// it
-//                               may have happened
+// Errors:   Unavailable         the connection failed or was lost, and the transaction with it; where COMMIT was sent,
+//                               it may have happened
 //           DeadlineExceeded    the transaction's time is over, or it was interrupted; it was rolled back
 //           ResourceExhausted   more rows than fit; rolled back
 //           anything else       a fault of the session; rolled back
@@ -32,6 +31,7 @@
 namespace dbos::sidecar {
 
 using SqlAnswer = std::variant<SqlRows, SqlFailure>;
+using SqlOutcome = std::variant<std::string, SqlFailure>;
 using SqlValues = std::vector<const SqlValue*>;  // one for each name, never null; borrowed
 
 enum class SavepointAction { kSet, kRelease, kRollBack };
@@ -59,13 +59,12 @@ class SqlSession {
   // Runs `record`, if there is one, and COMMIT, in one round trip. A failure means that nothing was committed.
   virtual absl::StatusOr<SqlAnswer> Commit(const Statement* record) = 0;
 
-  // After Begin: one statement, its record and COMMIT. The text of `record` has {result} where the outcome of
-  // EncodeRows goes. On PostgreSQL one round trip, except where the statement cannot be part of another (WITH that
-  // writes, DDL) or is new to the process. Without `record`: the statement alone. The outcome, or a failure with
-  // nothing committed.
-  virtual absl::StatusOr<std::variant<std::string, SqlFailure>> RunAndCommit(const NamedSql& sql,
-                                                                             const SqlValues& values,
-                                                                             const Statement* record) = 0;
+  // After Begin: one statement, its record and COMMIT. The text of `record`, which has no {rows}, has {result} where
+  // the outcome of EncodeRows goes, a text; what it returns is not looked at. On PostgreSQL one round trip, except
+  // where the statement cannot be part of another (WITH that writes, DDL) or is new to the process. Without `record`:
+  // the statement alone. The outcome, or a failure with nothing committed.
+  virtual absl::StatusOr<SqlOutcome> RunAndCommit(const NamedSql& sql, const SqlValues& values,
+                                                  const Statement* record) = 0;
 
   // Undoes the open transaction, if any; never fails: a session that cannot is thrown away.
   virtual void RollBack() = 0;

@@ -12,12 +12,9 @@
 
 #include "absl/status/statusor.h"
 
-namespace dbos::sidecar {
+#include "sidecar/model/sql_lexer.h"
 
-enum class SqlSyntax {
-  kPostgres,  // dollar quotes, nested comments, E'' strings
-  kSqlite,    // names in `` and [], triggers with bodies
-};
+namespace dbos::sidecar {
 
 struct SqlStatement {
   std::string_view text;  // without the semicolon

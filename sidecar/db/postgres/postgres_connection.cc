@@ -1,29 +1,21 @@
 #include "sidecar/db/postgres/postgres_connection.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <utility>
 
-#include <poll.h>
-
-#include "absl/strings/numbers.h"
 #include "absl/time/clock.h"
 
-#include "sidecar/base/check.h"
 #include "sidecar/base/status.h"
 #include "sidecar/db/error_offset.h"
-#include "sidecar/db/postgres/binary_parameters.h"
 #include "sidecar/db/postgres/postgres_database.h"
 #include "sidecar/db/postgres/postgres_errors.h"
+#include "sidecar/db/postgres/postgres_failure.h"
 
 namespace dbos::sidecar {
 namespace {
 
 constexpr Query kBegin = {.name = "begin", .args = "", .rows = "", .sql = "BEGIN"};
 constexpr Query kCommit = {.name = "commit", .args = "", .rows = "", .sql = "COMMIT"};
-
-// CockroachDB tells its version in this parameter when a session begins; its URLs are PostgreSQL's.
-constexpr char kCockroachParameter[] = "crdb_version";
 
 // Together about half a second.
 constexpr int kConflictTries = 10;
@@ -32,22 +24,6 @@ constexpr absl::Duration kConflictPauseMax = absl::Milliseconds(100);
 
 // Statements of so many rows take the server long enough for us to prepare the batch that follows.
 constexpr std::size_t kManyRows = 8;
-
-Result ToResult(const PGresult* from) {
-  Result result;
-  const int columns = PQnfields(from);
-  result.set_columns(static_cast<std::size_t>(columns));
-  for (int row = 0; row < PQntuples(from); ++row) {
-    for (int column = 0; column < columns; ++column) {
-      if (PQgetisnull(from, row, column) != 0) {
-        result.AddNull();
-      } else {
-        result.AddText({PQgetvalue(from, row, column), static_cast<std::size_t>(PQgetlength(from, row, column))});
-      }
-    }
-  }
-  return result;
-}
 
 std::string SettingsOf(const Dialect& dialect, ConnectionRole role) {
   switch (role) {
@@ -63,19 +39,6 @@ std::string SettingsOf(const Dialect& dialect, ConnectionRole role) {
   return "";
 }
 
-// PostgreSQL counts characters, from 1.
-void NoteOffset(const PGresult* result, const std::string& sql, absl::Status& error) {
-  const char* position = PQresultErrorField(result, PG_DIAG_STATEMENT_POSITION);
-  std::size_t characters = 0;
-  if (position == nullptr || !absl::SimpleAtoi(position, &characters)) return;
-  std::size_t offset = 0;
-  for (; offset < sql.size(); ++offset) {
-    const bool begins = (static_cast<unsigned char>(sql[offset]) & 0xC0) != 0x80;
-    if (begins && --characters == 0) break;
-  }
-  SetErrorOffset(offset, error);
-}
-
 }  // namespace
 
 std::unique_ptr<Connection> OpenPostgresConnection(const PostgresParameters& parameters, const Dialect& dialect,
@@ -84,37 +47,13 @@ std::unique_ptr<Connection> OpenPostgresConnection(const PostgresParameters& par
 }
 
 absl::Status PostgresConnection::Connect() {
-  if (connection_ != nullptr) return absl::OkStatus();
-  PostgresParameters parameters = parameters_;
-  if (password_ && parameters.Get("password").empty()) {
-    ASSIGN_OR_RETURN(const std::string password, password_());
-    parameters.Set("password", password);
-  }
-  const PostgresParameters::Arrays arrays = parameters.ToArrays();
+  if (link_.is_open()) return absl::OkStatus();
   prepared_.clear();
   prepared_for_one_row_.clear();
-  connection_.reset(PQconnectdbParams(arrays.keywords.data(), arrays.values.data(), 0));
-  if (PQstatus(connection_.get()) != CONNECTION_OK) {
-    absl::Status error = ConnectError(PQerrorMessage(connection_.get()));
-    connection_.reset();
-    return error;
-  }
-  PQsetNoticeProcessor(
-      connection_.get(), [](void*, const char*) {}, nullptr);
-  const bool cockroach = PQparameterStatus(connection_.get(), kCockroachParameter) != nullptr;
-  dialect_ = cockroach ? CockroachDialect(dialect_.schema_name) : PostgresDialect(dialect_.schema_name);
-  return ApplySettings();
-}
-
-absl::Status PostgresConnection::ApplySettings() {
-  const std::string settings = SettingsOf(dialect_, role_);
-  if (settings.empty() || parameters_.through_pooler) return absl::OkStatus();
-  const ResultPointer result(PQexec(connection_.get(), settings.c_str()));
-  const ExecStatusType status = PQresultStatus(result.get());
-  if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK) return absl::OkStatus();
-  absl::Status error = ErrorOf(result.get(), Seen::kFirst);
-  connection_.reset();
-  return error;
+  RETURN_IF_ERROR(link_.Open());
+  dialect_ = link_.is_cockroach() ? CockroachDialect(dialect_.schema_name) : PostgresDialect(dialect_.schema_name);
+  if (link_.parameters().through_pooler) return absl::OkStatus();
+  return link_.Apply(SettingsOf(dialect_, role_));
 }
 
 // Runs what is a transaction by itself, again when it met another: on CockroachDB any may. Not for ever, since whoever
@@ -144,14 +83,14 @@ absl::StatusOr<Result> PostgresConnection::Execute(const Statement& statement) {
 // A script that goes on with an open transaction cannot be run again by itself.
 absl::StatusOr<Result> PostgresConnection::RunScript(const std::string& sql) {
   KeepSent();
-  const bool whole = connection_ == nullptr || PQtransactionStatus(connection_.get()) == PQTRANS_IDLE;
+  const bool whole = !link_.InTransaction();
   if (!whole) return RunScriptOnce(sql);
   return Retried([&] { return RunScriptOnce(sql); });
 }
 
 absl::StatusOr<std::vector<Result>> PostgresConnection::RunBatchOnce(std::span<const Statement> statements,
                                                                      const Meanwhile& meanwhile) {
-  const bool connected = connection_ != nullptr;
+  const bool connected = link_.is_open();
   if (!connected && meanwhile.at_first) meanwhile.at_first();
   const bool sent = sent_ == statements.data() && (kept_ || (in_flight_ && connected));
   if (!sent) {
@@ -168,14 +107,14 @@ absl::StatusOr<std::vector<Result>> PostgresConnection::RunBatchOnce(std::span<c
 }
 
 void PostgresConnection::SendBatch(std::span<const Statement> statements) {
-  if (connection_ == nullptr) return;
+  if (!link_.is_open()) return;
   in_flight_ = SendPipeline(statements, UnitOf(statements)).ok();
   sent_ = statements.data();
 }
 
 // Makes room on the connection for another call.
 void PostgresConnection::KeepSent() {
-  if (std::exchange(in_flight_, false) && connection_ != nullptr) kept_ = ReceivePipeline({});
+  if (std::exchange(in_flight_, false) && link_.is_open()) kept_ = ReceivePipeline({});
 }
 
 absl::StatusOr<Result> PostgresConnection::ExecuteOnce(const Statement& statement) {
@@ -188,14 +127,15 @@ absl::StatusOr<Result> PostgresConnection::ExecuteOnce(const Statement& statemen
 absl::StatusOr<Result> PostgresConnection::RunScriptOnce(const std::string& sql) {
   KeepSent();
   RETURN_IF_ERROR(Connect());
-  const ResultPointer result(PQexec(connection_.get(), sql.c_str()));
+  const PostgresResult result(PQexec(link_.get(), sql.c_str()));
   const ExecStatusType status = PQresultStatus(result.get());
   if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_EMPTY_QUERY) {
     return ToResult(result.get());
   }
   absl::Status error = ErrorOf(result.get(), Seen::kFirst);
-  NoteOffset(result.get(), sql, error);
-  RollBackIfOpen();
+  const std::size_t offset = OffsetOf(result.get(), sql);
+  if (offset != std::string::npos) SetErrorOffset(offset, error);
+  link_.RollBackIfOpen();
   return error;
 }
 
@@ -207,15 +147,15 @@ absl::StatusOr<Dialect> PostgresConnection::ServerDialect() {
 absl::Status PostgresConnection::SendPipeline(std::span<const Statement> statements, Unit unit) {
   RETURN_IF_ERROR(Connect());
   expected_.clear();
-  PQsetnonblocking(connection_.get(), 1);
-  PQenterPipelineMode(connection_.get());
+  PQsetnonblocking(link_.get(), 1);
+  PQenterPipelineMode(link_.get());
   shows_early_ = false;
   if (unit == Unit::kTransaction) {
     RETURN_IF_ERROR(SendTransaction(statements));
   } else {
     RETURN_IF_ERROR(Send(statements.front(), Expected::Kind::kStatement));
   }
-  return PQpipelineSync(connection_.get()) == 1 ? absl::OkStatus() : Lost();
+  return PQpipelineSync(link_.get()) == 1 ? absl::OkStatus() : link_.Lost();
 }
 
 absl::Status PostgresConnection::SendTransaction(std::span<const Statement> statements) {
@@ -226,15 +166,15 @@ absl::Status PostgresConnection::SendTransaction(std::span<const Statement> stat
     rows += statement.row_count();
   }
   shows_early_ = rows >= kManyRows;
-  if (shows_early_ && PQsendFlushRequest(connection_.get()) != 1) return Lost();
+  if (shows_early_ && PQsendFlushRequest(link_.get()) != 1) return link_.Lost();
   return Send(Statement(kCommit), Expected::Kind::kCommit);
 }
 
 absl::StatusOr<std::vector<Result>> PostgresConnection::ReceivePipeline(const std::function<void()>& at_commit) {
   absl::StatusOr<std::vector<Result>> results = ReceiveAll(at_commit);
-  if (connection_ == nullptr || in_flight_) return results;
-  if (PQexitPipelineMode(connection_.get()) != 1) return Lost();
-  if (!results.ok()) RollBackIfOpen();
+  if (!link_.is_open() || in_flight_) return results;
+  if (PQexitPipelineMode(link_.get()) != 1) return link_.Lost();
+  if (!results.ok()) link_.RollBackIfOpen();
   return results;
 }
 
@@ -245,29 +185,18 @@ PostgresConnection::Prepared& PostgresConnection::Look(const Statement& statemen
   const auto found = known.find(&query);
   if (found != known.end()) return found->second;
   Prepared prepared;
-  if (!parameters_.through_pooler) prepared.name = one_row ? std::string(query.name) + "_one" : query.name;
-  prepared.form = one_row ? Dialect::Rows::kListed : Dialect::Rows::kArrays;
-  prepared.sql = ExpandQuery(dialect_, query, prepared.form);
-  prepared.args = ParseColumns(query.args);
-  prepared.rows = ParseColumns(query.rows);
+  if (!link_.parameters().through_pooler) prepared.name = one_row ? std::string(query.name) + "_one" : query.name;
+  prepared.query = PostgresQuery::Expand(dialect_, query, one_row);
   return known.emplace(&query, std::move(prepared)).first->second;
 }
 
 absl::Status PostgresConnection::Send(const Statement& statement, Expected::Kind kind) {
   Prepared& prepared = Look(statement);
-  DBOS_CHECK(statement.args().size() == prepared.args.size());
-  DBOS_CHECK(statement.values().size() == statement.row_count() * prepared.rows.size());
   if (!prepared.on_server) RETURN_IF_ERROR(Prepare(prepared));
-  BinaryParameters parameters;
-  parameters.AddPlain(prepared.args, statement.args());
-  if (prepared.form == Dialect::Rows::kArrays) {
-    parameters.AddArrays(prepared.rows, statement.values());
-  } else {
-    parameters.AddPlain(prepared.rows, statement.values());
-  }
-  const int sent = PQsendQueryPrepared(connection_.get(), prepared.name.c_str(), parameters.count(),
-                                       parameters.values(), parameters.lengths(), parameters.formats(), 0);
-  if (sent != 1) return Lost();
+  BinaryParameters parameters = prepared.query.Bind(statement);
+  const int sent = PQsendQueryPrepared(link_.get(), prepared.name.c_str(), parameters.count(), parameters.values(),
+                                       parameters.lengths(), parameters.formats(), 0);
+  if (sent != 1) return link_.Lost();
   expected_.push_back({kind, &prepared});
   return absl::OkStatus();
 }
@@ -279,14 +208,10 @@ absl::Status PostgresConnection::Prepare(Prepared& prepared) {
     if (prepared.name.empty()) break;
     if (earlier.kind == Expected::Kind::kPrepare && earlier.prepared == &prepared) return absl::OkStatus();
   }
-  std::vector<Oid> types;
-  for (const Column& column : prepared.args) types.push_back(TypeOid(column.type));
-  for (const Column& column : prepared.rows) {
-    types.push_back(prepared.form == Dialect::Rows::kArrays ? ArrayTypeOid(column.type) : TypeOid(column.type));
-  }
-  const int sent = PQsendPrepare(connection_.get(), prepared.name.c_str(), prepared.sql.c_str(),
+  const std::vector<Oid> types = prepared.query.Types();
+  const int sent = PQsendPrepare(link_.get(), prepared.name.c_str(), prepared.query.sql.c_str(),
                                  static_cast<int>(types.size()), types.data());
-  if (sent != 1) return Lost();
+  if (sent != 1) return link_.Lost();
   expected_.push_back({Expected::Kind::kPrepare, &prepared});
   return absl::OkStatus();
 }
@@ -302,9 +227,9 @@ absl::StatusOr<std::vector<Result>> PostgresConnection::ReceiveAll(const std::fu
     if (shows_early && expected.kind == Expected::Kind::kCommit && error.ok()) at_commit();
     RETURN_IF_ERROR(ReceiveAnswer(expected, results, error));
   }
-  ASSIGN_OR_RETURN(const ResultPointer end, Receive());
+  ASSIGN_OR_RETURN(const PostgresResult end, link_.Receive());
   // The COMMIT itself can fail after all statements went well, and then its error came above.
-  if (PQresultStatus(end.get()) != PGRES_PIPELINE_SYNC) return Lost();
+  if (PQresultStatus(end.get()) != PGRES_PIPELINE_SYNC) return link_.Lost();
   if (!error.ok()) return error;
   return results;
 }
@@ -312,54 +237,28 @@ absl::StatusOr<std::vector<Result>> PostgresConnection::ReceiveAll(const std::fu
 // Returns an error when the connection is lost; what the database has against a statement goes into `error`.
 absl::Status PostgresConnection::ReceiveAnswer(const Expected& expected, std::vector<Result>& results,
                                                absl::Status& error) {
-  ASSIGN_OR_RETURN(const ResultPointer result, Receive());
+  ASSIGN_OR_RETURN(const PostgresResult result, link_.Receive());
   const ExecStatusType status = PQresultStatus(result.get());
   if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK) {
     if (expected.kind == Expected::Kind::kPrepare) expected.prepared->on_server = !expected.prepared->name.empty();
     if (expected.kind == Expected::Kind::kStatement) results.push_back(ToResult(result.get()));
   } else if (status != PGRES_PIPELINE_ABORTED && error.ok()) {
     error = ErrorOf(result.get(), expected.kind == Expected::Kind::kPrepare ? Seen::kFirst : Seen::kBefore);
-    if (connection_ == nullptr) return error;
+    if (!link_.is_open()) return error;
   }
-  ASSIGN_OR_RETURN(const ResultPointer separator, Receive());
-  return separator == nullptr ? absl::OkStatus() : Lost();
-}
-
-// The next result, or null where one command's results end. Goes on sending meanwhile: if both sides only wrote, each
-// would wait for the other to read.
-absl::StatusOr<PostgresConnection::ResultPointer> PostgresConnection::Receive() {
-  while (true) {
-    const int unsent = PQflush(connection_.get());
-    if (unsent < 0) return Lost();
-    if (PQisBusy(connection_.get()) == 0) return ResultPointer(PQgetResult(connection_.get()));
-    pollfd wait = {.fd = PQsocket(connection_.get()), .events = POLLIN, .revents = 0};
-    if (unsent > 0) wait.events = POLLIN | POLLOUT;
-    if (poll(&wait, 1, -1) < 0 && errno != EINTR) return Lost();
-    if (PQconsumeInput(connection_.get()) != 1) return Lost();
-  }
+  ASSIGN_OR_RETURN(const PostgresResult separator, link_.Receive());
+  return separator == nullptr ? absl::OkStatus() : link_.Lost();
 }
 
 absl::Status PostgresConnection::ErrorOf(const PGresult* result, Seen seen) {
   const char* sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-  if (sqlstate == nullptr) return Lost();
+  if (sqlstate == nullptr) return link_.Lost();
   const char* message = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
   const std::string text = message == nullptr ? "" : message;
   if (seen == Seen::kFirst && IsNotImplemented(sqlstate)) return NotImplementedError(text);
   absl::Status error = PostgresError(sqlstate, text);
-  if (NeedsReconnect(sqlstate)) connection_.reset();
+  if (NeedsReconnect(sqlstate)) link_.Close();
   return error;
-}
-
-absl::Status PostgresConnection::Lost() {
-  absl::Status error = PostgresError("", PQerrorMessage(connection_.get()));
-  connection_.reset();
-  return error;
-}
-
-void PostgresConnection::RollBackIfOpen() {
-  if (connection_ == nullptr || PQtransactionStatus(connection_.get()) == PQTRANS_IDLE) return;
-  const ResultPointer result(PQexec(connection_.get(), "ROLLBACK"));
-  if (PQresultStatus(result.get()) != PGRES_COMMAND_OK) connection_.reset();
 }
 
 }  // namespace dbos::sidecar

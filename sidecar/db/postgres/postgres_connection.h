@@ -17,6 +17,8 @@
 #include "sidecar/db/connection.h"
 #include "sidecar/db/dialect.h"
 #include "sidecar/db/options.h"
+#include "sidecar/db/postgres/postgres_call.h"
+#include "sidecar/db/postgres/postgres_link.h"
 #include "sidecar/db/postgres/postgres_url.h"
 
 namespace dbos::sidecar {
@@ -24,7 +26,7 @@ namespace dbos::sidecar {
 class PostgresConnection : public Connection {
  public:
   PostgresConnection(PostgresParameters parameters, Dialect dialect, ConnectionRole role, PasswordSource password)
-      : parameters_(std::move(parameters)), dialect_(std::move(dialect)), role_(role), password_(std::move(password)) {}
+      : link_(std::move(parameters), std::move(password)), dialect_(std::move(dialect)), role_(role) {}
 
   using Connection::RunBatch;
   absl::StatusOr<std::vector<Result>> RunBatch(std::span<const Statement> statements,
@@ -35,21 +37,10 @@ class PostgresConnection : public Connection {
   absl::StatusOr<Dialect> ServerDialect() override;
 
  private:
-  struct CloseConnection {
-    void operator()(PGconn* connection) const { PQfinish(connection); }
-  };
-  struct FreeResult {
-    void operator()(PGresult* result) const { PQclear(result); }
-  };
-  using ResultPointer = std::unique_ptr<PGresult, FreeResult>;
-
-  // A query as this session knows it: over arrays, or over one row of parameters.
+  // A query as this session knows it.
   struct Prepared {
     std::string name;  // empty behind a pooler: sent with each use
-    std::string sql;
-    Dialect::Rows form = {};
-    std::vector<Column> args;
-    std::vector<Column> rows;
+    PostgresQuery query;
     bool on_server = false;
   };
 
@@ -72,7 +63,6 @@ class PostgresConnection : public Connection {
   absl::StatusOr<Result> ExecuteOnce(const Statement& statement);
   absl::StatusOr<Result> RunScriptOnce(const std::string& sql);
   absl::Status Connect();
-  absl::Status ApplySettings();
   Prepared& Look(const Statement& statement);
   absl::Status Send(const Statement& statement, Expected::Kind kind);
   absl::Status Prepare(Prepared& prepared);
@@ -82,18 +72,13 @@ class PostgresConnection : public Connection {
   absl::StatusOr<std::vector<Result>> ReceivePipeline(const std::function<void()>& at_commit);
   absl::StatusOr<std::vector<Result>> ReceiveAll(const std::function<void()>& at_commit);
   absl::Status ReceiveAnswer(const Expected& expected, std::vector<Result>& results, absl::Status& error);
-  absl::StatusOr<ResultPointer> Receive();
   // What the server says of a statement that it sees for the first time, or has prepared before.
   enum class Seen { kFirst, kBefore };
   absl::Status ErrorOf(const PGresult* result, Seen seen);
-  absl::Status Lost();
-  void RollBackIfOpen();
 
-  const PostgresParameters parameters_;
+  PostgresLink link_;
   Dialect dialect_;  // of the server that answers, once connected
   const ConnectionRole role_;
-  const PasswordSource password_;                        // null: the parameters', or libpq's own ways
-  std::unique_ptr<PGconn, CloseConnection> connection_;  // null: not connected
   std::unordered_map<const Query*, Prepared> prepared_;
   std::unordered_map<const Query*, Prepared> prepared_for_one_row_;
   std::vector<Expected> expected_;  // of what was sent last

@@ -1,6 +1,5 @@
 #include "sidecar/db/sqlite/sqlite_connection.h"
 
-#include <chrono>
 #include <map>
 #include <optional>
 #include <span>
@@ -10,13 +9,15 @@
 #include <sqlite3.h>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 
 #include "sidecar/base/check.h"
 #include "sidecar/base/status.h"
 #include "sidecar/db/dialect.h"
 #include "sidecar/db/error_offset.h"
-#include "sidecar/db/sqlite/sqlite_database.h"
 #include "sidecar/db/sqlite/sqlite_errors.h"
+#include "sidecar/db/sqlite/sqlite_file.h"
+#include "sidecar/db/sqlite/write_turns.h"
 
 namespace dbos::sidecar {
 namespace {
@@ -67,50 +68,21 @@ void Step(SQLite::Statement& statement, Result& result) {
   statement.reset();
 }
 
-constexpr int kBusyMs = 3000;  // less than the engine is patient: it then knows what to say
-
-// Where two connections switch a new file to WAL at once, SQLite tells one of them that it is busy, without waiting. A
-// lock that somebody holds it waits for by itself.
-void ApplySettings(SQLite::Database& database, const std::string& settings) {
-  constexpr int kPauseMs = 10;
-  const auto give_up = std::chrono::steady_clock::now() + std::chrono::milliseconds(kBusyMs);
-  while (true) {
-    try {
-      database.exec(settings);
-      return;
-    } catch (const SQLite::Exception& error) {
-      if (error.getErrorCode() != SQLITE_BUSY || std::chrono::steady_clock::now() >= give_up) throw;
-    }
-    sqlite3_sleep(kPauseMs);
-  }
-}
-
-// The bytes of a text, as in PostgreSQL. SQLite has it since 3.43; its LENGTH counts characters.
-void OctetLength(sqlite3_context* context, int /*count*/, sqlite3_value** values) {
-  if (sqlite3_value_type(values[0]) != SQLITE_NULL) sqlite3_result_int(context, sqlite3_value_bytes(values[0]));
-}
-
-// What SQLite is given to open. Its VFS `memdb` shares a database whose name begins with a slash between the
-// connections of a process, with the locks of a file; the last one to close takes it along, so the first stays open for
-// ever.
-std::string NameOf(const std::string& path) {
-  if (path != kSqliteMemory) return path;
-  static constexpr char kName[] = "file:/dbos?vfs=memdb";
-  static const auto* const keeper =
-      new SQLite::Database(kName, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE | SQLite::OPEN_URI);
-  DBOS_CHECK(keeper->getHandle() != nullptr);
-  return kName;
-}
-
 class SqliteConnection : public Connection {
  public:
   SqliteConnection(std::string path, ConnectionRole role)
-      : path_(std::move(path)), role_(role), dialect_(SqliteDialect()) {}
+      : path_(std::move(path)), role_(role), dialect_(SqliteDialect()), turns_(WriteTurns::Of(path_)) {}
 
   using Connection::RunBatch;
   absl::StatusOr<std::vector<Result>> RunBatch(std::span<const Statement> statements,
                                                const Meanwhile& meanwhile) override {
     if (meanwhile.at_first) meanwhile.at_first();
+    WriteTurn turn(turns_);
+    if (role_ == ConnectionRole::kWriter && !turn.Take(absl::Now() + kSqliteBusy)) {
+      return absl::AbortedError(absl::StrCat("SQLite: transactions of the application keep ", path_,
+                                             " from being written for ", absl::FormatDuration(kSqliteBusy),
+                                             ": make them shorter, or give the system database a file of its own"));
+    }
     return Guard<std::vector<Result>>([&] {
       std::vector<Result> results;
       database_->exec(role_ == ConnectionRole::kReader ? "BEGIN" : "BEGIN IMMEDIATE");
@@ -156,21 +128,18 @@ class SqliteConnection : public Connection {
 
   void Open() {
     if (database_ != nullptr) return;
-    const bool inspects = role_ == ConnectionRole::kInspection;
-    const int access = inspects ? SQLite::OPEN_READONLY : SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE;
-    auto database =
-        std::make_unique<SQLite::Database>(NameOf(path_), access | (path_ == kSqliteMemory ? SQLite::OPEN_URI : 0));
-    sqlite3_extended_result_codes(database->getHandle(), 1);
-    sqlite3_create_function(database->getHandle(), "octet_length", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC, nullptr,
-                            OctetLength, nullptr, nullptr);
-    database->setBusyTimeout(kBusyMs);  // before the pragmas: switching to WAL takes a lock
-    const bool writes = role_ == ConnectionRole::kWriter || role_ == ConnectionRole::kMigration;
-    if (!inspects) ApplySettings(*database, writes ? dialect_.writer_settings : dialect_.reader_settings);
-    // SQLite opens a file that it may not write for reading, and would say so at the first write only.
-    if (writes && sqlite3_db_readonly(database->getHandle(), "main") == 1) {
-      throw SQLite::Exception("attempt to write a readonly database", SQLITE_READONLY);
+    switch (role_) {
+      case ConnectionRole::kWriter:
+      case ConnectionRole::kMigration:
+        database_ = OpenSqliteFile(path_, SqliteAccess::kWrite, dialect_.writer_settings);
+        return;
+      case ConnectionRole::kReader:
+        database_ = OpenSqliteFile(path_, SqliteAccess::kRead, dialect_.reader_settings);
+        return;
+      case ConnectionRole::kInspection:
+        database_ = OpenSqliteFile(path_, SqliteAccess::kInspect, "");
+        return;
     }
-    database_ = std::move(database);
   }
 
   void Close() {
@@ -256,6 +225,7 @@ class SqliteConnection : public Connection {
   const std::string path_;
   const ConnectionRole role_;
   const Dialect dialect_;
+  const std::shared_ptr<WriteTurns> turns_;
   std::optional<std::size_t> error_offset_;                            // of the last script
   std::unique_ptr<SQLite::Database> database_;                         // null: not open. Outlives the statements below.
   std::map<std::pair<const Query*, std::size_t>, Prepared> prepared_;  // by query and rows

@@ -1,0 +1,40 @@
+#include "sidecar/db/postgres/postgres_failure.h"
+
+#include "absl/strings/numbers.h"
+
+namespace dbos::sidecar {
+namespace {
+
+std::string Field(const PGresult* error, int field) {
+  const char* text = PQresultErrorField(error, field);
+  return text == nullptr ? "" : text;
+}
+
+}  // namespace
+
+SqlFailure FailureOf(const PGresult* error) {
+  SqlFailure failure;
+  failure.sqlstate = Field(error, PG_DIAG_SQLSTATE);
+  failure.message = Field(error, PG_DIAG_MESSAGE_PRIMARY);
+  failure.detail = Field(error, PG_DIAG_MESSAGE_DETAIL);
+  failure.hint = Field(error, PG_DIAG_MESSAGE_HINT);
+  failure.schema = Field(error, PG_DIAG_SCHEMA_NAME);
+  failure.table = Field(error, PG_DIAG_TABLE_NAME);
+  failure.column = Field(error, PG_DIAG_COLUMN_NAME);
+  failure.constraint = Field(error, PG_DIAG_CONSTRAINT_NAME);
+  return failure;
+}
+
+// PostgreSQL counts characters, from 1.
+std::size_t OffsetOf(const PGresult* error, const std::string& text) {
+  std::size_t characters = 0;
+  if (!absl::SimpleAtoi(Field(error, PG_DIAG_STATEMENT_POSITION), &characters)) return std::string::npos;
+  std::size_t offset = 0;
+  for (; offset < text.size(); ++offset) {
+    const bool begins = (static_cast<unsigned char>(text[offset]) & 0xC0) != 0x80;
+    if (begins && --characters == 0) break;
+  }
+  return offset;
+}
+
+}  // namespace dbos::sidecar

@@ -1,0 +1,101 @@
+// PostgresPipeline: round trips of a session that runs users' transactions. Each carries any number of calls.
+//
+// A call that takes too long is cancelled at the server. The cancel may arrive late, and must not hit what runs next:
+// the connection is then spent, and closed by EndUse.
+//
+// Threads:  one at a time; Interrupt from any.
+// Blocking: Connect and Run.
+// Errors:   those of postgres_errors.h.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+
+#include "sidecar/base/mutex.h"
+#include "sidecar/db/dialect.h"
+#include "sidecar/db/postgres/postgres_call.h"
+#include "sidecar/db/postgres/postgres_link.h"
+#include "sidecar/db/postgres/prepared_statements.h"
+#include "sidecar/model/transaction.h"
+
+namespace dbos::sidecar {
+
+// What came back.
+struct PostgresTrip {
+  std::vector<PostgresResult> results;  // the last one of each call that went well
+  PostgresResult error;                 // of the call behind those, if it did not
+  bool error_is_stale = false;          // the statement was prepared before, for what is no longer there
+  SqlRows rows;                         // of the call that has them; types are missing
+  std::vector<unsigned int> types;      // of their columns
+  bool stopped = false;                 // it was interrupted, or its time was over
+  bool too_large = false;               // the rows
+};
+
+struct PostgresLimits {
+  absl::Time deadline = absl::InfiniteFuture();
+  std::size_t rows_bytes_max = 0;
+};
+
+class PostgresPipeline {
+ public:
+  PostgresPipeline(PostgresParameters parameters, PasswordSource password, std::string schema);
+  ~PostgresPipeline();
+  PostgresPipeline(const PostgresPipeline&) = delete;
+  PostgresPipeline& operator=(const PostgresPipeline&) = delete;
+
+  PostgresLink& link() { return link_; }
+  const Dialect& dialect() const { return dialect_; }
+  bool through_pooler() const { return link_.parameters().through_pooler; }
+
+  // Does nothing when connected.
+  absl::Status Connect();
+
+  // What the database has against a call is in the trip. Unavailable: the connection is lost.
+  absl::StatusOr<PostgresTrip> Run(std::span<PostgresCall> calls, const PostgresLimits& limits);
+
+  // No transaction is open any longer.
+  void EndUse();
+
+  void Interrupt();
+
+ private:
+  struct Sent {
+    enum class Kind { kOther, kPrepare, kCall };
+    Kind kind = Kind::kOther;
+    const PostgresCall* call = nullptr;
+    std::string key;  // of what is prepared
+    bool prepared_before = false;
+  };
+
+  absl::Status Send(std::span<PostgresCall> calls);
+  absl::Status SendCall(const PostgresCall& call);
+  absl::Status SendUnnamed(const PostgresCall& call, Sent sent);
+  absl::Status SendKept(const PostgresCall& call);
+  absl::Status Receive(PostgresTrip& trip);
+  absl::Status ReceiveAnswer(const Sent& sent, PostgresTrip& trip);
+  absl::StatusOr<PostgresResult> Next(PostgresTrip& trip);
+  absl::Status TakeError(const Sent& sent, PostgresResult result, PostgresTrip& trip);
+  void TakeRows(const PGresult* result, PostgresTrip& trip);
+  void Cancel();
+
+  PostgresLink link_;
+  Dialect dialect_;  // of the server that answers, once connected
+  PreparedStatements prepared_;
+  std::vector<Sent> sent_;
+  PostgresLimits limits_;       // of what runs
+  std::size_t rows_bytes_ = 0;  // that it has returned
+  bool spent_ = false;          // a cancel was sent
+  const int wake_;              // an event file: somebody interrupts
+
+  Mutex mu_;
+  bool running_ ABSL_GUARDED_BY(mu_) = false;
+};
+
+}  // namespace dbos::sidecar

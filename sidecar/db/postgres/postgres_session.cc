@@ -1,0 +1,328 @@
+#include "sidecar/db/postgres/postgres_session.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/time/clock.h"
+
+#include "sidecar/base/check.h"
+#include "sidecar/base/status.h"
+#include "sidecar/db/postgres/postgres_database.h"
+#include "sidecar/db/postgres/postgres_errors.h"
+#include "sidecar/db/postgres/postgres_failure.h"
+
+namespace dbos::sidecar {
+namespace {
+
+constexpr char kCursor[] = "dbos_cursor";
+
+// Of CockroachDB and PostgreSQL behind a pooler, where the session's settings may be anybody's.
+constexpr char kLocalSettings[] =
+    "SELECT set_config('synchronous_commit', 'on', true), set_config('DateStyle', 'ISO', true), "
+    "set_config('IntervalStyle', 'postgres', true), set_config('bytea_output', 'hex', true), "
+    "set_config('extra_float_digits', '1', true), set_config('standard_conforming_strings', 'on', true), "
+    "set_config('lock_timeout', '0', true), set_config('idle_in_transaction_session_timeout', '90s', true)";
+
+constexpr Query kTypeNames = {
+    .name = "type_name",
+    .args = "type bigint",
+    .rows = "",
+    .sql = "SELECT typname FROM pg_catalog.pg_type WHERE oid = CAST($1 AS oid)",
+};
+
+std::string BeginText(const TransactionMode& mode) {
+  const char* isolation = mode.isolation == Isolation::kSerializable     ? "SERIALIZABLE"
+                          : mode.isolation == Isolation::kRepeatableRead ? "REPEATABLE READ"
+                                                                         : "READ COMMITTED";
+  return absl::StrCat("BEGIN ISOLATION LEVEL ", isolation, mode.read_only ? ", READ ONLY" : "",
+                      mode.deferrable ? ", DEFERRABLE" : "");
+}
+
+std::int64_t AffectedBy(const PGresult* result) {
+  std::int64_t rows = 0;
+  return absl::SimpleAtoi(PQcmdTuples(const_cast<PGresult*>(result)), &rows) ? rows : 0;
+}
+
+constexpr char kTimeIsOver[] = "the transaction's time is over, or it was interrupted: it was rolled back";
+
+SqlFailure Failure(const std::string& sqlstate, const std::string& message, const std::string& hint) {
+  SqlFailure failure;
+  failure.sqlstate = sqlstate;
+  failure.message = message;
+  failure.hint = hint;
+  return failure;
+}
+
+}  // namespace
+
+std::function<std::unique_ptr<SqlSession>()> OpenPostgresSessions(const PostgresParameters& parameters,
+                                                                  const PasswordSource& password,
+                                                                  const std::string& schema) {
+  return [parameters, password, schema, catalog = std::make_shared<PostgresCatalog>()] {
+    return std::make_unique<PostgresSession>(parameters, password, schema, catalog);
+  };
+}
+
+void PostgresSession::Begin(const TransactionMode& mode, absl::Time deadline, std::size_t rows_bytes_max) {
+  RollBack();
+  mode_ = mode;
+  limits_ = {deadline, rows_bytes_max};
+  savepoints_ = 0;
+  has_cursor_ = false;
+  state_ = State::kBegun;
+}
+
+PostgresSession::Calls PostgresSession::Opening() const {
+  Calls calls;
+  if (state_ != State::kBegun) return calls;
+  calls.push_back(PostgresCall(BeginText(mode_)).Kept());
+  if (pipeline_.through_pooler()) calls.emplace_back(kLocalSettings);
+  return calls;
+}
+
+absl::Status PostgresSession::End(absl::Status why) {
+  RollBack();
+  return why;
+}
+
+// A connection that broke before the transaction began took nothing along: it is opened again. COMMIT is never sent
+// twice, since its answer may be all that was lost.
+absl::StatusOr<PostgresTrip> PostgresSession::Exchange(Calls& calls, Ends ends) {
+  if (absl::Now() >= limits_.deadline) return absl::DeadlineExceededError(kTimeIsOver);
+  if (state_ != State::kBegun) return pipeline_.Run(calls, limits_);
+  pipeline_.link().CloseIfEnded();
+  const bool lay_idle = pipeline_.link().is_open();
+  RETURN_IF_ERROR(pipeline_.Connect());
+  absl::StatusOr<PostgresTrip> trip = pipeline_.Run(calls, limits_);
+  if (!absl::IsUnavailable(trip.status()) || !lay_idle || ends == Ends::kYes) return trip;
+  RETURN_IF_ERROR(pipeline_.Connect());
+  return pipeline_.Run(calls, limits_);
+}
+
+absl::StatusOr<PostgresTrip> PostgresSession::Send(Calls& calls, Ends ends) {
+  if (state_ == State::kNone) return absl::FailedPreconditionError("no transaction is open");
+  if (state_ != State::kBegun && !pipeline_.link().is_open()) {
+    return End(absl::UnavailableError("the connection to PostgreSQL was lost, and the transaction with it"));
+  }
+  absl::StatusOr<PostgresTrip> trip = Exchange(calls, ends);
+  if (!trip.ok()) return End(trip.status());
+  const bool committed = ends == Ends::kYes && trip->error == nullptr;
+  if (trip->stopped && !committed) return End(absl::DeadlineExceededError(kTimeIsOver));
+  if (trip->too_large && !committed) {
+    return End(absl::ResourceExhaustedError(
+        absl::StrCat("the statement returns more than ", limits_.rows_bytes_max,
+                     " bytes: read it page by page through a cursor, or add a LIMIT; it was rolled back")));
+  }
+  state_ = State::kOpen;
+  return trip;
+}
+
+SqlFailure PostgresSession::Failed(const PostgresTrip& trip, const Calls& calls, const NamedSql* sql,
+                                   std::size_t offset) {
+  SqlFailure failure = FailureOf(trip.error.get());
+  if (trip.error_is_stale) {
+    failure.message = absl::StrCat("a table has changed since the statement was prepared: ", failure.message);
+    failure.sqlstate = "40001";  // run again, it is prepared anew
+  }
+  const bool is_last = trip.results.size() + 1 == calls.size();
+  const std::size_t at =
+      is_last && sql != nullptr ? OffsetOf(trip.error.get(), calls.back().text()) : std::string::npos;
+  if (at != std::string::npos && at >= offset) failure.position = PositionIn(*sql, 1, at - offset);
+  failure_ = failure;
+  state_ = State::kAborted;
+  return failure;
+}
+
+SqlFailure PostgresSession::Aborted() const {
+  return Failure("25P02",
+                 absl::StrCat("the transaction takes nothing more, since an earlier statement failed: ",
+                              failure_.message, " (SQLSTATE ", failure_.sqlstate, ")"),
+                 "Roll back, or back to a savepoint.");
+}
+
+absl::StatusOr<SqlAnswer> PostgresSession::Run(const NamedSql& sql, const SqlValues& values) {
+  if (state_ == State::kAborted) return Aborted();
+  Calls calls = Opening();
+  calls.push_back(PostgresCall(sql, values).Kept().WithRows());
+  ASSIGN_OR_RETURN(PostgresTrip trip, Send(calls, Ends::kNo));
+  if (trip.error != nullptr) return Failed(trip, calls, &sql, 0);
+  return Rows(std::move(trip));
+}
+
+absl::StatusOr<SqlAnswer> PostgresSession::Rows(PostgresTrip trip) {
+  trip.rows.affected = AffectedBy(trip.results.back().get());
+  RETURN_IF_ERROR(NameTypes(trip));
+  return std::move(trip.rows);
+}
+
+// Types that are not built in are looked up, once for the process.
+absl::Status PostgresSession::NameTypes(PostgresTrip& trip) {
+  for (std::size_t n = 0; n < trip.types.size(); ++n) {
+    const unsigned int type = trip.types[n];
+    std::string name = catalog_->TypeName(type);
+    if (name.empty()) {
+      const Statement look(kTypeNames, {static_cast<std::int64_t>(type)});
+      Calls calls;
+      calls.push_back(CallOf(look));
+      ASSIGN_OR_RETURN(const PostgresTrip found, Send(calls, Ends::kNo));
+      const bool known = found.error == nullptr && PQntuples(found.results.back().get()) > 0;
+      name = known ? PQgetvalue(found.results.back().get(), 0, 0) : absl::StrCat(type);
+      if (found.error != nullptr) Failed(found, calls, nullptr, 0);
+      if (known) catalog_->SetTypeName(type, name);
+    }
+    trip.rows.columns[n].type = name;
+  }
+  return absl::OkStatus();
+}
+
+PostgresCall PostgresSession::CallOf(const Statement& statement) {
+  const bool one_row = statement.row_count() == 1;
+  auto& queries = one_row ? one_row_queries_ : queries_;
+  auto found = queries.find(&statement.query());
+  if (found == queries.end()) {
+    found = queries.emplace(&statement.query(), PostgresQuery::Expand(pipeline_.dialect(), statement.query(), one_row))
+                .first;
+  }
+  PostgresCall call(found->second.sql);
+  call.AddArguments(found->second, statement);
+  return std::move(call).Kept();
+}
+
+absl::StatusOr<SqlAnswer> PostgresSession::OpenCursor(const NamedSql& sql, const SqlValues& values,
+                                                      std::uint32_t rows) {
+  if (state_ == State::kAborted) return Aborted();
+  Calls calls = Opening();
+  if (std::exchange(has_cursor_, false)) calls.emplace_back(absl::StrCat("CLOSE ", kCursor));
+  const std::string declare = absl::StrCat("DECLARE ", kCursor, " NO SCROLL CURSOR FOR ");
+  PostgresCall call(sql, values);
+  call.set_text(absl::StrCat(declare, call.text()));
+  calls.push_back(std::move(call));
+  ASSIGN_OR_RETURN(PostgresTrip trip, Send(calls, Ends::kNo));
+  if (trip.error != nullptr) {
+    SqlFailure failure = Failed(trip, calls, &sql, declare.size());
+    if (!sql.is_query) failure.hint = "A cursor holds SELECT, VALUES, or a WITH that writes nothing.";
+    return failure;
+  }
+  has_cursor_ = true;
+  cursor_depth_ = savepoints_;
+  return Fetch(rows);
+}
+
+absl::StatusOr<SqlAnswer> PostgresSession::Fetch(std::uint32_t rows) {
+  if (state_ == State::kAborted) return Aborted();
+  if (!has_cursor_) return absl::InvalidArgumentError("no cursor is open: send a statement with page_rows first");
+  Calls calls;
+  calls.push_back(PostgresCall(absl::StrCat("FETCH FORWARD ", rows, " FROM ", kCursor)).WithRows());
+  ASSIGN_OR_RETURN(PostgresTrip trip, Send(calls, Ends::kNo));
+  if (trip.error != nullptr) return Failed(trip, calls, nullptr, 0);
+  ASSIGN_OR_RETURN(SqlAnswer answer, Rows(std::move(trip)));
+  SqlRows& page = std::get<SqlRows>(answer);
+  page.more = page.affected == static_cast<std::int64_t>(rows);
+  return answer;
+}
+
+absl::StatusOr<SqlAnswer> PostgresSession::Savepoint(SavepointAction action) {
+  if (action != SavepointAction::kSet && savepoints_ == 0) {
+    return absl::InvalidArgumentError("no savepoint is set: set one first");
+  }
+  if (state_ == State::kAborted && action != SavepointAction::kRollBack) return Aborted();
+  const std::string name = absl::StrCat("dbos_", action == SavepointAction::kSet ? savepoints_ + 1 : savepoints_);
+  Calls calls = Opening();
+  if (action == SavepointAction::kSet) calls.emplace_back(absl::StrCat("SAVEPOINT ", name));
+  if (action == SavepointAction::kRollBack) calls.emplace_back(absl::StrCat("ROLLBACK TO SAVEPOINT ", name));
+  if (action != SavepointAction::kSet) calls.emplace_back(absl::StrCat("RELEASE SAVEPOINT ", name));
+  ASSIGN_OR_RETURN(const PostgresTrip trip, Send(calls, Ends::kNo));
+  if (trip.error != nullptr) return Failed(trip, calls, nullptr, 0);
+  savepoints_ = action == SavepointAction::kSet ? savepoints_ + 1 : savepoints_ - 1;
+  if (action == SavepointAction::kRollBack && has_cursor_) has_cursor_ = cursor_depth_ <= savepoints_;
+  if (action == SavepointAction::kRelease && has_cursor_) cursor_depth_ = std::min(cursor_depth_, savepoints_);
+  return SqlRows();
+}
+
+absl::StatusOr<SqlAnswer> PostgresSession::Commit(const Statement* record) {
+  if (state_ == State::kAborted) {
+    const SqlFailure failure = Aborted();
+    RollBack();
+    return failure;
+  }
+  Calls calls = Opening();
+  if (record != nullptr) calls.push_back(CallOf(*record));
+  return CommitWith(std::move(calls));
+}
+
+// The calls, and COMMIT behind them.
+absl::StatusOr<SqlAnswer> PostgresSession::CommitWith(Calls calls) {
+  calls.push_back(PostgresCall("COMMIT").Kept());
+  ASSIGN_OR_RETURN(const PostgresTrip trip, Send(calls, Ends::kYes));
+  if (trip.error != nullptr) {
+    const SqlFailure failure = Failed(trip, calls, nullptr, 0);
+    RollBack();
+    return failure;
+  }
+  // It says ROLLBACK, and succeeds, where the transaction had failed.
+  const std::string_view said = PQcmdStatus(trip.results.back().get());
+  state_ = State::kNone;
+  pipeline_.EndUse();
+  if (said == "COMMIT") return SqlRows();
+  return Failure("25P02", absl::StrCat("the database answered COMMIT with ", std::string(said)), "");
+}
+
+absl::StatusOr<SqlOutcome> PostgresSession::RunAndCommit(const NamedSql& sql, const SqlValues& values,
+                                                         const Statement* record) {
+  ASSIGN_OR_RETURN(SqlAnswer answer, Run(sql, values));
+  if (auto* failure = std::get_if<SqlFailure>(&answer)) {
+    RollBack();
+    return std::move(*failure);
+  }
+  std::string outcome = EncodeRows(std::get<SqlRows>(answer));
+  Calls calls;
+  if (record != nullptr) {
+    PostgresCall call = CallOf(*record);
+    const std::string parameter = absl::StrCat("CAST($", call.count() + 1, " AS text)");
+    call.set_text(absl::StrReplaceAll(call.text(), {{"{result}", parameter}}));
+    call.AddText(outcome);
+    calls.push_back(std::move(call));
+  }
+  ASSIGN_OR_RETURN(answer, CommitWith(std::move(calls)));
+  if (auto* failure = std::get_if<SqlFailure>(&answer)) return std::move(*failure);
+  return outcome;
+}
+
+void PostgresSession::RollBack() {
+  state_ = State::kNone;
+  pipeline_.EndUse();
+}
+
+// For a call outside of a transaction.
+absl::Status PostgresSession::Idle() {
+  RollBack();
+  pipeline_.link().CloseIfEnded();
+  return pipeline_.Connect();
+}
+
+absl::StatusOr<Result> PostgresSession::Execute(const Statement& statement) {
+  RETURN_IF_ERROR(Idle());
+  Calls calls;
+  calls.push_back(CallOf(statement));
+  ASSIGN_OR_RETURN(const PostgresTrip trip, pipeline_.Run(calls, PostgresLimits()));
+  pipeline_.EndUse();
+  if (trip.error == nullptr) return ToResult(trip.results.back().get());
+  const SqlFailure failure = FailureOf(trip.error.get());
+  return PostgresError(failure.sqlstate, failure.message);
+}
+
+absl::Status PostgresSession::RunScript(const std::string& sql) {
+  RETURN_IF_ERROR(Idle());
+  PGconn* connection = pipeline_.link().get();
+  const PostgresResult result(PQexec(connection, sql.c_str()));
+  const ExecStatusType status = PQresultStatus(result.get());
+  pipeline_.EndUse();
+  if (IsOk(result.get()) || status == PGRES_EMPTY_QUERY) return absl::OkStatus();
+  const SqlFailure failure = FailureOf(result.get());
+  return PostgresError(failure.sqlstate, failure.sqlstate.empty() ? PQerrorMessage(connection) : failure.message);
+}
+
+}  // namespace dbos::sidecar

@@ -1,0 +1,76 @@
+// SqlSession on PostgreSQL and CockroachDB, over libpq's pipelines: BEGIN travels with the first statement, the step's
+// record with COMMIT.
+//
+// Threads, blocking, errors: as SqlSession says.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "sidecar/db/postgres/postgres_catalog.h"
+#include "sidecar/db/postgres/postgres_pipeline.h"
+#include "sidecar/db/sql_session.h"
+
+namespace dbos::sidecar {
+
+class PostgresSession : public SqlSession {
+ public:
+  PostgresSession(PostgresParameters parameters, PasswordSource password, std::string schema,
+                  std::shared_ptr<PostgresCatalog> catalog)
+      : pipeline_(std::move(parameters), std::move(password), std::move(schema)), catalog_(std::move(catalog)) {}
+
+  SqlSyntax syntax() const override { return SqlSyntax::kPostgres; }
+  void Begin(const TransactionMode& mode, absl::Time deadline, std::size_t rows_bytes_max) override;
+  absl::StatusOr<SqlAnswer> Run(const NamedSql& sql, const SqlValues& values) override;
+  absl::StatusOr<SqlAnswer> OpenCursor(const NamedSql& sql, const SqlValues& values, std::uint32_t rows) override;
+  absl::StatusOr<SqlAnswer> Fetch(std::uint32_t rows) override;
+  absl::StatusOr<SqlAnswer> Savepoint(SavepointAction action) override;
+  absl::StatusOr<SqlAnswer> Commit(const Statement* record) override;
+  absl::StatusOr<SqlOutcome> RunAndCommit(const NamedSql& sql, const SqlValues& values,
+                                          const Statement* record) override;
+  void RollBack() override;
+  absl::StatusOr<Result> Execute(const Statement& statement) override;
+  absl::Status RunScript(const std::string& sql) override;
+  void Interrupt() override { pipeline_.Interrupt(); }
+
+ private:
+  // kBegun: nothing was sent. kAborted: a statement failed.
+  enum class State { kNone, kBegun, kOpen, kAborted };
+
+  using Calls = std::vector<PostgresCall>;
+
+  // The calls that a transaction begins with, where it has not begun.
+  Calls Opening() const;
+  // Sends the calls of a transaction, the last of which may be its COMMIT. The transaction is over when it returns an
+  // error.
+  enum class Ends { kNo, kYes };
+  absl::StatusOr<PostgresTrip> Send(Calls& calls, Ends ends);
+  absl::StatusOr<PostgresTrip> Exchange(Calls& calls, Ends ends);
+  absl::StatusOr<SqlAnswer> CommitWith(Calls calls);
+  absl::Status Idle();
+  absl::Status End(absl::Status why);
+  // The failure of a trip: with the position in `sql` where it is of that, whose text begins at `offset`.
+  SqlFailure Failed(const PostgresTrip& trip, const Calls& calls, const NamedSql* sql, std::size_t offset);
+  SqlFailure Aborted() const;
+  absl::StatusOr<SqlAnswer> Rows(PostgresTrip trip);
+  absl::Status NameTypes(PostgresTrip& trip);
+  PostgresCall CallOf(const Statement& statement);
+
+  PostgresPipeline pipeline_;
+  const std::shared_ptr<PostgresCatalog> catalog_;
+  std::unordered_map<const Query*, PostgresQuery> queries_;  // as they are sent, in each form
+  std::unordered_map<const Query*, PostgresQuery> one_row_queries_;
+
+  State state_ = State::kNone;
+  TransactionMode mode_;
+  PostgresLimits limits_;
+  SqlFailure failure_;          // that aborted the transaction
+  std::size_t savepoints_ = 0;  // that are set
+  bool has_cursor_ = false;
+  std::size_t cursor_depth_ = 0;  // savepoints that were set when it was opened
+};
+
+}  // namespace dbos::sidecar

@@ -1,0 +1,350 @@
+#include "sidecar/db/sqlite/sqlite_session.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/time/clock.h"
+
+#include "sidecar/base/check.h"
+#include "sidecar/base/status.h"
+#include "sidecar/db/sqlite/sqlite_connection.h"
+#include "sidecar/db/sqlite/sqlite_errors.h"
+#include "sidecar/db/sqlite/sqlite_failure.h"
+#include "sidecar/db/sqlite/sqlite_handle.h"
+#include "sidecar/db/sqlite/sqlite_values.h"
+
+namespace dbos::sidecar {
+namespace {
+
+constexpr char kTimeIsOver[] = "the transaction's time is over, or it was interrupted: it was rolled back";
+
+// More rows than fit.
+struct TooLarge {};
+
+SqlFailure Failure(const std::string& sqlstate, const std::string& message, const std::string& hint) {
+  SqlFailure failure;
+  failure.sqlstate = sqlstate;
+  failure.message = message;
+  failure.hint = hint;
+  return failure;
+}
+
+class SqliteSession : public SqlSession {
+ public:
+  explicit SqliteSession(const std::string& path)
+      : handle_(path), own_(OpenSqliteConnection(path, ConnectionRole::kWriter)), dialect_(SqliteDialect()) {}
+  ~SqliteSession() override { SqliteSession::RollBack(); }
+  SqliteSession(const SqliteSession&) = delete;
+  SqliteSession& operator=(const SqliteSession&) = delete;
+
+  SqlSyntax syntax() const override { return SqlSyntax::kSqlite; }
+
+  void Begin(const TransactionMode& mode, absl::Time deadline, std::size_t rows_bytes_max) override {
+    RollBack();
+    mode_ = mode;
+    deadline_ = deadline;
+    rows_bytes_max_ = rows_bytes_max;
+    state_ = State::kBegun;
+  }
+
+  absl::StatusOr<SqlAnswer> Run(const NamedSql& sql, const SqlValues& values) override {
+    return Guard(&sql, [&] {
+      sqlite3_stmt* statement = handle_.PrepareKept(NumberedText(sql, 1));
+      const Reset reset(statement);
+      Bind(statement, values);
+      SqlRows rows = Columns(statement);
+      Read(statement, kAllRows, rows);
+      rows.affected = Affected(statement, sql, rows);
+      return rows;
+    });
+  }
+
+  absl::StatusOr<SqlAnswer> OpenCursor(const NamedSql& sql, const SqlValues& values, std::uint32_t rows) override {
+    return Guard(&sql, [&] {
+      cursor_.reset();
+      SqliteStatement statement = handle_.Prepare(NumberedText(sql, 1));
+      if (sqlite3_stmt_readonly(statement.get()) == 0 || !sql.is_query) {
+        throw SQLite::Exception("syntax error: a cursor holds SELECT, VALUES, or a WITH that writes nothing",
+                                SQLITE_ERROR);
+      }
+      Bind(statement.get(), values);
+      cursor_ = std::move(statement);
+      cursor_depth_ = savepoints_;
+      cursor_ended_ = false;
+      cursor_columns_ = Columns(cursor_.get());
+      return Page(rows);
+    });
+  }
+
+  absl::StatusOr<SqlAnswer> Fetch(std::uint32_t rows) override {
+    if (state_ != State::kAborted && cursor_ == nullptr) {
+      return absl::InvalidArgumentError("no cursor is open: send a statement with page_rows first");
+    }
+    return Guard(nullptr, [&] { return Page(rows); });
+  }
+
+  absl::StatusOr<SqlAnswer> Savepoint(SavepointAction action) override {
+    if (action != SavepointAction::kSet && savepoints_ == 0) {
+      return absl::InvalidArgumentError("no savepoint is set: set one first");
+    }
+    const bool back = action == SavepointAction::kRollBack;
+    if (back && state_ == State::kAborted && handle_.in_transaction()) state_ = State::kOpen;
+    return Guard(nullptr, [&] {
+      const std::string name = absl::StrCat("dbos_", action == SavepointAction::kSet ? savepoints_ + 1 : savepoints_);
+      if (action == SavepointAction::kSet) handle_.Exec(absl::StrCat("SAVEPOINT ", name));
+      if (back && cursor_depth_ >= savepoints_) cursor_.reset();
+      if (back) handle_.Exec(absl::StrCat("ROLLBACK TO ", name));
+      if (action != SavepointAction::kSet) handle_.Exec(absl::StrCat("RELEASE ", name));
+      savepoints_ = action == SavepointAction::kSet ? savepoints_ + 1 : savepoints_ - 1;
+      cursor_depth_ = std::min(cursor_depth_, savepoints_);
+      return SqlRows();
+    });
+  }
+
+  absl::StatusOr<SqlAnswer> Commit(const Statement* record) override { return CommitWith(record, nullptr); }
+
+  absl::StatusOr<SqlOutcome> RunAndCommit(const NamedSql& sql, const SqlValues& values,
+                                          const Statement* record) override {
+    ASSIGN_OR_RETURN(SqlAnswer answer, Run(sql, values));
+    if (auto* failure = std::get_if<SqlFailure>(&answer)) {
+      RollBack();
+      return std::move(*failure);
+    }
+    const std::string outcome = EncodeRows(std::get<SqlRows>(answer));
+    ASSIGN_OR_RETURN(answer, CommitWith(record, &outcome));
+    if (auto* failure = std::get_if<SqlFailure>(&answer)) return std::move(*failure);
+    return outcome;
+  }
+
+  void RollBack() override {
+    cursor_.reset();
+    savepoints_ = 0;
+    state_ = State::kNone;
+    if (handle_.in_transaction()) {
+      try {
+        handle_.Exec("ROLLBACK");
+      } catch (const SQLite::Exception&) {
+        handle_.Close();
+      }
+    }
+    handle_.GiveTurn();
+  }
+
+  absl::StatusOr<Result> Execute(const Statement& statement) override {
+    RollBack();
+    return own_->Execute(statement);
+  }
+  absl::Status RunScript(const std::string& sql) override {
+    RollBack();
+    return own_->RunScript(sql).status();
+  }
+
+  void Interrupt() override { handle_.Interrupt(); }
+
+ private:
+  // kBegun: the database knows nothing of it yet. kAborted: a statement failed.
+  enum class State { kNone, kBegun, kOpen, kAborted };
+  static constexpr std::size_t kAllRows = SIZE_MAX;
+
+  struct Reset {
+    explicit Reset(sqlite3_stmt* used) : statement(used) {}
+    ~Reset() {
+      sqlite3_reset(statement);
+      sqlite3_clear_bindings(statement);
+    }
+    Reset(const Reset&) = delete;
+    Reset& operator=(const Reset&) = delete;
+    sqlite3_stmt* const statement;
+  };
+
+  // Runs `body` in the transaction, and turns what it throws into an answer. `sql`: whose text an error's place is in.
+  template <typename Body>
+  absl::StatusOr<SqlAnswer> Guard(const NamedSql* sql, Body body) {
+    if (state_ == State::kNone) return absl::FailedPreconditionError("no transaction is open");
+    if (state_ == State::kAborted) return Aborted();
+    if (absl::Now() >= deadline_) return End(absl::DeadlineExceededError(kTimeIsOver));
+    handle_.Busy(deadline_);
+    absl::StatusOr<SqlAnswer> answer = Caught(sql, body);
+    const bool stopped = handle_.Idle();
+    if (!answer.ok()) return End(answer.status());
+    if (stopped && state_ != State::kNone) return End(absl::DeadlineExceededError(kTimeIsOver));
+    return answer;
+  }
+
+  template <typename Body>
+  absl::StatusOr<SqlAnswer> Caught(const NamedSql* sql, Body body) {
+    bool in_text = false;
+    try {
+      Start();
+      in_text = true;
+      return SqlAnswer(body());
+    } catch (const TooLarge&) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat("the statement returns more than ", rows_bytes_max_,
+                       " bytes: read it page by page through a cursor, or add a LIMIT; it was rolled back"));
+    } catch (const SQLite::Exception& error) {
+      const int code = error.getExtendedErrorCode() > 0 ? error.getExtendedErrorCode() : error.getErrorCode();
+      return Failed(code, error.what(), in_text ? sql : nullptr);
+    }
+  }
+
+  // A failure of the statement, or an error when it is none.
+  absl::StatusOr<SqlAnswer> Failed(int code, const std::string& message, const NamedSql* sql) {
+    if ((code & 0xFF) == SQLITE_INTERRUPT || absl::Now() >= deadline_) return absl::DeadlineExceededError(kTimeIsOver);
+    failure_ = SqliteFailure(code, message);
+    if (failure_.sqlstate.empty()) {
+      cursor_.reset();
+      handle_.Close();
+      return SqliteError(code, absl::StrCat(message, " (", handle_.path(), ")"));
+    }
+    if (sql != nullptr && handle_.error_offset() >= 0) {
+      failure_.position = PositionIn(*sql, 1, static_cast<std::size_t>(handle_.error_offset()));
+    }
+    state_ = State::kAborted;
+    return failure_;
+  }
+
+  void Start() {
+    if (state_ != State::kBegun) return;
+    handle_.Open();
+    if (!mode_.read_only) handle_.TakeTurn();
+    if (std::exchange(query_only_, mode_.read_only) != mode_.read_only) {
+      handle_.Exec(absl::StrCat("PRAGMA query_only = ", mode_.read_only ? 1 : 0));
+    }
+    handle_.Exec(mode_.read_only ? "BEGIN" : dialect_.begin);
+    state_ = State::kOpen;
+  }
+
+  absl::Status End(absl::Status why) {
+    RollBack();
+    return why;
+  }
+
+  SqlFailure Aborted() const {
+    return Failure("25P02",
+                   absl::StrCat("the transaction takes nothing more, since an earlier statement failed: ",
+                                failure_.message, " (SQLSTATE ", failure_.sqlstate, ")"),
+                   "Roll back, or back to a savepoint.");
+  }
+
+  absl::StatusOr<SqlAnswer> CommitWith(const Statement* record, const std::string* outcome) {
+    if (state_ == State::kBegun && record == nullptr) {
+      RollBack();
+      return SqlRows();
+    }
+    absl::StatusOr<SqlAnswer> answer = Guard(nullptr, [&] {
+      cursor_.reset();
+      if (record != nullptr) RunRecord(*record, outcome);
+      handle_.Exec("COMMIT");
+      state_ = State::kNone;
+      return SqlRows();
+    });
+    RollBack();
+    return answer;
+  }
+
+  void RunRecord(const Statement& record, const std::string* outcome) {
+    std::vector<Value> values = record.args();
+    values.insert(values.end(), record.values().begin(), record.values().end());
+    std::string text = ExpandQuery(dialect_, record.query(), Dialect::Rows::kListed, record.row_count());
+    if (outcome != nullptr) {
+      values.emplace_back(std::string_view(*outcome));
+      text = absl::StrReplaceAll(text, {{"{result}", absl::StrCat("$", values.size())}});
+    }
+    sqlite3_stmt* statement = handle_.PrepareKept(text);
+    const Reset reset(statement);
+    for (std::size_t n = 0; n < values.size(); ++n) {
+      const int index = sqlite3_bind_parameter_index(statement, absl::StrCat("$", n + 1).c_str());
+      if (index > 0) handle_.Check(BindValue(statement, index, values[n]));
+    }
+    while (handle_.Step(statement)) {
+    }
+  }
+
+  void Bind(sqlite3_stmt* statement, const SqlValues& values) {
+    bool all = static_cast<std::size_t>(sqlite3_bind_parameter_count(statement)) == values.size();
+    for (std::size_t n = 0; n < values.size() && all; ++n) {
+      const int index = sqlite3_bind_parameter_index(statement, absl::StrCat("$", n + 1).c_str());
+      all = index > 0;
+      if (all) handle_.Check(BindValue(statement, index, *values[n]));
+    }
+    if (!all) throw SQLite::Exception("syntax error: SQLite finds other parameters in the text", SQLITE_ERROR);
+  }
+
+  static SqlRows Columns(sqlite3_stmt* statement) {
+    SqlRows rows;
+    for (int column = 0; column < sqlite3_column_count(statement); ++column) {
+      rows.columns.push_back({sqlite3_column_name(statement, column), DeclaredType(statement, column)});
+    }
+    return rows;
+  }
+
+  // Appends at most `most` rows; true: the statement has come to its end.
+  bool Read(sqlite3_stmt* statement, std::size_t most, SqlRows& rows) {
+    std::size_t bytes = 0;
+    bool ended = false;
+    for (std::size_t count = 0; count < most && !ended; ++count) {
+      ended = !handle_.Step(statement);
+      for (std::size_t column = 0; column < rows.columns.size() && !ended; ++column) {
+        const int index = static_cast<int>(column);
+        std::string& type = rows.columns[column].type;
+        if (type.empty()) type = ValueType(statement, index);
+        rows.cells.push_back(CellText(statement, index, type));
+        bytes += (rows.cells.back() ? rows.cells.back()->size() : 0) + 1;
+        if (bytes > rows_bytes_max_) throw TooLarge();
+      }
+    }
+    for (SqlColumn& column : rows.columns) {
+      if (column.type.empty()) column.type = "text";
+    }
+    return ended;
+  }
+
+  SqlRows Page(std::uint32_t most) {
+    SqlRows page = cursor_columns_;
+    page.more = !cursor_ended_ && !Read(cursor_.get(), most, page);
+    cursor_ended_ = !page.more;
+    cursor_columns_.columns = page.columns;
+    page.affected = CountRows(page);
+    return page;
+  }
+
+  static std::int64_t CountRows(const SqlRows& rows) {
+    return rows.columns.empty() ? 0 : static_cast<std::int64_t>(rows.cells.size() / rows.columns.size());
+  }
+
+  std::int64_t Affected(sqlite3_stmt* statement, const NamedSql& sql, const SqlRows& rows) const {
+    if (sqlite3_stmt_readonly(statement) != 0) return CountRows(rows);
+    for (const char* verb : {"INSERT", "UPDATE", "DELETE", "REPLACE", "WITH"}) {
+      if (sql.verb == verb) return handle_.changes();
+    }
+    return 0;
+  }
+
+  SqliteHandle handle_;
+  const std::unique_ptr<Connection> own_;  // for our own statements
+  const Dialect dialect_;
+
+  State state_ = State::kNone;
+  TransactionMode mode_;
+  absl::Time deadline_;
+  std::size_t rows_bytes_max_ = 0;
+  bool query_only_ = false;  // of the handle
+  SqlFailure failure_;       // that aborted the transaction
+  std::size_t savepoints_ = 0;
+
+  SqliteStatement cursor_;
+  SqlRows cursor_columns_;
+  bool cursor_ended_ = false;
+  std::size_t cursor_depth_ = 0;  // savepoints that were set when it was opened
+};
+
+}  // namespace
+
+std::unique_ptr<SqlSession> OpenSqliteSession(const std::string& path) {
+  return std::make_unique<SqliteSession>(path);
+}
+
+}  // namespace dbos::sidecar
