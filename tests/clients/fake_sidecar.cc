@@ -68,8 +68,8 @@ std::unique_ptr<App> FakeSidecar::MakeApp(AppOptions options) {
     log_ += line + "\n";
   };
   options.drain_timeout = std::chrono::milliseconds(200);
-  return std::make_unique<App>(
-      std::make_shared<detail::AppRuntime>(std::move(options), std::make_unique<Link>(*this), nullptr));
+  return std::make_unique<App>(std::make_shared<detail::AppRuntime>(
+      std::move(options), std::make_unique<Link>(*this), nullptr, std::make_shared<runtime::SqlStreams>(sql_channel_)));
 }
 
 // One round: takes what was written, handles it, and delivers the answers without the lock. False when it is over.

@@ -24,6 +24,7 @@
 
 #include "dbos/v1/steps.pb.h"
 
+#include "clients/cpp/src/channel.h"
 #include "clients/cpp/src/transport.h"
 
 namespace dbos::testing {
@@ -45,6 +46,8 @@ class FakeSidecar {
   FakeSidecar& operator=(const FakeSidecar&) = delete;
 
   // An app over this sidecar. One at a time. What it logs is in log().
+  // The way to a TransactionService of the test's own; before MakeApp.
+  void SetSqlChannel(std::shared_ptr<grpc::Channel> channel) { sql_channel_ = std::move(channel); }
   std::unique_ptr<App> MakeApp(AppOptions options = {.name = "test", .version = "test-1"});
 
   // A workflow that an earlier process began. Dispatched when the app is attached.
@@ -98,6 +101,7 @@ class FakeSidecar {
   void Dispatch(const std::string& id);
   v1::ServerFrame& Answer();
 
+  std::shared_ptr<grpc::Channel> sql_channel_ = runtime::OpenChannel("unix:/nowhere");
   std::mutex mu_;
   std::condition_variable changed_;
   bool stopping_ = false;

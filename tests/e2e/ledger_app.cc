@@ -69,7 +69,8 @@ std::shared_ptr<dbos::detail::AppRuntime> FaultyRuntime(const dbos::AppOptions& 
   auto transport = std::make_unique<dbos::testing::FaultyTransport>(
       std::make_unique<dbos::runtime::GrpcTransport>(channel), dbos::testing::ParseStreamFaults(faults));
   auto unary = std::make_shared<dbos::detail::UnaryAccess>(channel, options.request_timeout);
-  return std::make_shared<dbos::detail::AppRuntime>(options, std::move(transport), std::move(unary));
+  return std::make_shared<dbos::detail::AppRuntime>(options, std::move(transport), std::move(unary),
+                                                    std::make_shared<dbos::runtime::SqlStreams>(channel));
 }
 
 dbos::App MakeApp(const dbos::AppOptions& options) {

@@ -21,7 +21,7 @@ std::shared_ptr<detail::AppRuntime> MakeRuntime(AppOptions options) {
   const auto channel = runtime::OpenChannel(options.sidecar_address);
   auto unary = std::make_shared<detail::UnaryAccess>(channel, options.request_timeout);
   return std::make_shared<detail::AppRuntime>(std::move(options), std::make_unique<runtime::GrpcTransport>(channel),
-                                              std::move(unary));
+                                              std::move(unary), std::make_shared<runtime::SqlStreams>(channel));
 }
 
 }  // namespace
@@ -51,6 +51,9 @@ void App::Register(const std::string& name, const WorkflowOptions& options, deta
 
 std::shared_ptr<detail::WorkflowAccess> App::access() const {
   return runtime_;
+}
+detail::SqlAccess& App::sql_access() const {
+  return runtime_->sql_access();
 }
 
 }  // namespace dbos

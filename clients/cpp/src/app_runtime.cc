@@ -40,11 +40,13 @@ const char* WhyNotAdopted(v1::Reattached::Verdict verdict) {
 }  // namespace
 
 AppRuntime::AppRuntime(AppOptions options, std::unique_ptr<runtime::Transport> transport,
-                       std::shared_ptr<WorkflowAccess> unary)
+                       std::shared_ptr<WorkflowAccess> unary, std::shared_ptr<runtime::SqlStreams> sql)
     : options_(std::move(options)),
       incarnation_(runtime::RandomUuid()),
       transport_(std::move(transport)),
       unary_(std::move(unary)),
+      sql_(std::move(sql)),
+      outside_sql_(sql_),
       holds_(timers_),
       pool_(options_.max_threads),
       session_(*transport_, *this, timers_) {
@@ -140,7 +142,7 @@ void AppRuntime::OnDispatch(v1::Execution& dispatched) {
     if (cause != StopCause::kCancelled) Log("workflow " + workflow_id + ": " + why);
     if (cause == StopCause::kLost || cause == StopCause::kCancelled) Forget(workflow_id, token);
   };
-  const runtime::Services services{session_, holds_, timers_, pool_};
+  const runtime::Services services{session_, holds_, timers_, pool_, *sql_};
   auto execution = std::make_shared<runtime::Execution>(services, dispatched, std::move(events));
   {
     const runtime::MutexLock lock(mu_);

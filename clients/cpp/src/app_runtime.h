@@ -18,6 +18,7 @@
 #include "execution.h"
 #include "holds.h"
 #include "mutex.h"
+#include "outside_sql.h"
 #include "session.h"
 #include "timers.h"
 #include "transport.h"
@@ -27,8 +28,9 @@ namespace dbos::detail {
 
 class AppRuntime final : public WorkflowAccess, private runtime::SessionDelegate {
  public:
-  // `unary` answers what needs no session.
-  AppRuntime(AppOptions options, std::unique_ptr<runtime::Transport> transport, std::shared_ptr<WorkflowAccess> unary);
+  // `unary` answers what needs no session, `sql` leads to the application database.
+  AppRuntime(AppOptions options, std::unique_ptr<runtime::Transport> transport, std::shared_ptr<WorkflowAccess> unary,
+             std::shared_ptr<runtime::SqlStreams> sql);
   AppRuntime(const AppRuntime&) = delete;
   AppRuntime& operator=(const AppRuntime&) = delete;
   ~AppRuntime() override;
@@ -37,6 +39,7 @@ class AppRuntime final : public WorkflowAccess, private runtime::SessionDelegate
   void Launch();
   void Shutdown();
   const std::string& sidecar_address() const { return options_.sidecar_address; }
+  SqlAccess& sql_access() { return outside_sql_; }
 
   std::string Start(std::string_view name, const StartOptions& options, std::string input) override;
   std::string Run(std::string_view name, const StartOptions& options, std::string input) override;
@@ -78,6 +81,8 @@ class AppRuntime final : public WorkflowAccess, private runtime::SessionDelegate
   const std::string incarnation_;
   const std::unique_ptr<runtime::Transport> transport_;
   const std::shared_ptr<WorkflowAccess> unary_;
+  const std::shared_ptr<runtime::SqlStreams> sql_;
+  OutsideSql outside_sql_;
   std::unordered_map<std::string, Registered> workflows_;  // constant after Launch
 
   runtime::Timers timers_;

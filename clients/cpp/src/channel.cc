@@ -9,10 +9,11 @@
 #include "grpcpp/security/credentials.h"
 #include "grpcpp/support/channel_arguments.h"
 
+#include "request_limits.h"
+
 namespace dbos::runtime {
 namespace {
 
-constexpr int kMessageBytesMax = 8 << 20;
 constexpr char kContainerDirectory[] = "/run/dbos";  // the same rule as the sidecar's
 
 }  // namespace

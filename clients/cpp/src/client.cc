@@ -2,13 +2,15 @@
 
 #include "channel.h"
 #include "migration_calls.h"
+#include "outside_sql.h"
 #include "unary_access.h"
 
 namespace dbos {
 
-Client::Client(const ClientOptions& options)
-    : address_(runtime::ResolveAddress(options.sidecar_address)),
-      unary_(std::make_shared<detail::UnaryAccess>(runtime::OpenChannel(address_), options.request_timeout)) {
+Client::Client(const ClientOptions& options) : address_(runtime::ResolveAddress(options.sidecar_address)) {
+  const auto channel = runtime::OpenChannel(address_);
+  unary_ = std::make_shared<detail::UnaryAccess>(channel, options.request_timeout);
+  sql_ = std::make_shared<detail::OutsideSql>(std::make_shared<runtime::SqlStreams>(channel));
 }
 Client::~Client() = default;
 

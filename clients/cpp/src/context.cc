@@ -5,6 +5,7 @@
 
 #include "execution.h"
 #include "ids.h"
+#include "running_code.h"
 
 namespace dbos::runtime {
 namespace {
@@ -28,6 +29,7 @@ class RunningStep {
 }  // namespace
 
 std::string Execution::RunStep(std::string_view name, const StepOptions& options, const detail::StepBody& body) {
+  RefuseInTransaction();
   if (running_step != nullptr) return body(*running_step);
   CheckCall("step", name);
   CheckStepOptions(name, options);
@@ -105,6 +107,7 @@ void Execution::Mismatch(const v1::StepRecord& recorded, std::string_view called
 
 void Execution::CheckCall(std::string_view what, std::string_view name) const {
   journal_->ThrowIfStopped();
+  RefuseInTransaction();
   if (running_step != nullptr) ThrowCalledInStep();
   if (std::this_thread::get_id() != thread_) {
     throw InvalidArgument("a Context belongs to its workflow's thread; use Context::async for steps that run at once");

@@ -17,6 +17,10 @@ constexpr char kAwaitedCancelled[] = "DBOSAwaitedWorkflowCancelledError";
 constexpr char kAwaitedDeadLetter[] = "DBOSAwaitedWorkflowExceededMaxRecoveryAttempts";
 constexpr char kMaxStepRetries[] = "DBOSMaxStepRetriesError";
 constexpr char kUnexpectedStep[] = "DBOSUnexpectedStepError";
+constexpr char kSqlError[] = "SqlError";
+constexpr char kTransactionTimeout[] = "TransactionTimeout";
+constexpr char kPoolExhausted[] = "PoolExhausted";
+constexpr char kNoApplicationDatabase[] = "NoApplicationDatabase";
 constexpr std::size_t kErrorTextMax = 64 << 10;
 
 std::string TypeName(const std::type_info& type) {
@@ -51,6 +55,29 @@ ErrorRecord NonDeterminismError::record() const {
   return {.name = kUnexpectedStep, .message = what()};
 }
 
+std::string SqlError::sqlstate() const {
+  return code() && code()->is_string() ? code()->get<std::string>() : std::string();
+}
+std::uint32_t SqlError::position() const {
+  if (!data() || !data()->is_object()) return 0;
+  const auto found = data()->find("position");
+  return found != data()->end() && found->is_number_unsigned() ? found->get<std::uint32_t>() : 0;
+}
+std::string SqlError::Field(const char* key) const {
+  if (!data() || !data()->is_object()) return {};
+  const auto found = data()->find(key);
+  return found != data()->end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+TransactionTimeout::TransactionTimeout(const std::string& message)
+    : StepError({.name = kTransactionTimeout, .message = message}) {
+}
+PoolExhausted::PoolExhausted(const std::string& message) : StepError({.name = kPoolExhausted, .message = message}) {
+}
+NoApplicationDatabase::NoApplicationDatabase(const std::string& message)
+    : StepError({.name = kNoApplicationDatabase, .message = message}) {
+}
+
 namespace runtime {
 namespace {
 
@@ -63,15 +90,6 @@ std::optional<Json> Field(const Json& record, const char* key) {
   const auto found = record.find(key);
   if (found == record.end() || found->is_null()) return std::nullopt;
   return std::make_optional<Json>(*found);
-}
-
-bool IsUtf8WithoutNul(std::string_view text) {
-  if (text.find('\0') != std::string_view::npos) return false;
-  const auto is_ascii = [](char c) { return (c & 0x80) == 0; };
-  if (std::all_of(text.begin(), text.end(), is_ascii)) return true;
-  std::string quoted = "\"";  // the JSON parser validates UTF-8
-  for (const char c : text) quoted += is_ascii(c) ? '_' : c;
-  return nlohmann::json::accept(quoted + '"');
 }
 
 // Of valid JSON.
@@ -91,6 +109,15 @@ bool IsTooDeep(std::string_view text) {
 }
 
 }  // namespace
+
+bool IsUtf8WithoutNul(std::string_view text) {
+  if (text.find('\0') != std::string_view::npos) return false;
+  const auto is_ascii = [](char c) { return (c & 0x80) == 0; };
+  if (std::all_of(text.begin(), text.end(), is_ascii)) return true;
+  std::string quoted = "\"";  // the JSON parser validates UTF-8
+  for (const char c : text) quoted += is_ascii(c) ? '_' : c;
+  return nlohmann::json::accept(quoted + '"');
+}
 
 ErrorRecord RecordOf(const std::exception_ptr& error) {
   try {
@@ -133,6 +160,10 @@ std::string ValueOfStep(const StoredOutcome& outcome) {
   if (!outcome.failed) return outcome.text;
   ErrorRecord record = DecodeRecord(outcome.text);
   if (record.name == kMaxStepRetries) throw MaxStepRetriesExceeded(std::move(record));
+  if (record.name == kSqlError) throw SqlError(std::move(record));
+  if (record.name == kTransactionTimeout) throw TransactionTimeout(std::move(record));
+  if (record.name == kPoolExhausted) throw PoolExhausted(std::move(record));
+  if (record.name == kNoApplicationDatabase) throw NoApplicationDatabase(std::move(record));
   throw StepError(std::move(record));
 }
 

@@ -34,6 +34,7 @@ std::string ValueOfWorkflow(const std::string& workflow_id, const StoredOutcome&
 // Replaces an outcome that is larger or nested deeper than the sidecar takes with a failure that names the limit.
 void LimitOutcome(StoredOutcome& outcome, std::size_t max_bytes);
 
+bool IsUtf8WithoutNul(std::string_view text);
 // Throws InvalidArgument unless it is UTF-8 without NUL, not empty and at most `max_bytes` long.
 void CheckName(const char* what, std::string_view text, std::size_t max_bytes);
 

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <stop_token>
 #include <string>
@@ -19,6 +20,8 @@
 #include "journal.h"
 #include "replay.h"
 #include "retry.h"
+#include "sql_stream.h"
+#include "transaction_run.h"
 #include "worker_pool.h"
 
 namespace dbos::runtime {
@@ -29,6 +32,7 @@ struct Services {
   Holds& holds;
   Timers& timers;
   WorkerPool& pool;
+  SqlStreams& sql;
 };
 
 class Execution final : public detail::Operations, public AttemptWorld, public std::enable_shared_from_this<Execution> {
@@ -53,6 +57,10 @@ class Execution final : public detail::Operations, public AttemptWorld, public s
   std::string RunStep(std::string_view name, const StepOptions& options, const detail::StepBody& body) override;
   std::shared_ptr<detail::AsyncStep> StartStep(std::string_view name, StepOptions options,
                                                detail::StepBody body) override;
+  std::string RunTransaction(std::string_view name, const TransactionOptions& options,
+                             const detail::TransactionBody& body) override;
+  std::string RunSql(std::string_view name, std::string_view sql, const SqlParams& params,
+                     const TransactionOptions& options) override;
   std::string StartChild(std::string_view name, const StartOptions& options, std::string input) override;
   std::string AwaitChild(const std::string& child_id) override;
 
@@ -71,6 +79,8 @@ class Execution final : public detail::Operations, public AttemptWorld, public s
   StoredOutcome RunWorkflow(const detail::WorkflowBody& body);
   void RecordStep(std::int32_t step_id, std::string_view name, const StoredOutcome& outcome,
                   std::int64_t started_at_ms);
+  std::string RunSqlStep(std::string_view name, const TransactionOptions& options,
+                         const std::function<StepRun::Result(StepRun&)>& run);
   const v1::StepRecord* TakeRecorded(std::int32_t step_id, std::string_view name);
   [[noreturn]] void Mismatch(const v1::StepRecord& recorded, std::string_view called);
   void CheckCall(std::string_view what, std::string_view name) const;

@@ -16,6 +16,14 @@ void ThrowProtocolError(v1::Reason reason, const std::string& message) {
       throw PayloadTooLarge(message);
     case v1::REASON_MIGRATION_FAILED:
       throw MigrationFailed(message);
+    case v1::REASON_NO_APPLICATION_DATABASE:
+      throw NoApplicationDatabase(message);
+    case v1::REASON_TRANSACTION_TIMEOUT:
+      throw TransactionTimeout(message);
+    case v1::REASON_POOL_EXHAUSTED:
+      throw PoolExhausted(message);
+    case v1::REASON_TRANSACTION_IN_DOUBT:
+      throw TransactionInDoubt(message);
     case v1::REASON_DEADLINE_EXCEEDED:
       throw TimeoutError(message);
     case v1::REASON_DATABASE_UNAVAILABLE:

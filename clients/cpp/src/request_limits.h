@@ -8,6 +8,9 @@ namespace dbos::runtime {
 // Levels of nesting of a value. The sidecar has the same number (sidecar/rpc/json_check.h) and refuses what is deeper.
 inline constexpr int kJsonDepthMax = 200;
 
+// Of a gRPC message, where the sidecar has not told its own.
+inline constexpr int kMessageBytesMax = 8 << 20;
+
 // The defaults hold until the sidecar has told its own.
 struct RequestLimits {
   std::size_t max_name_bytes = 1024;

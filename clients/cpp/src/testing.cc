@@ -25,6 +25,26 @@ class FinishedStep final : public detail::AsyncStep {
   StoredOutcome outcome_;
 };
 
+[[noreturn]] void ThrowNoDatabase(std::string_view name) {
+  throw Error("there is no database in a unit test: say what " + std::string(name) +
+              " gives with WorkflowTest::returns or fails, or answer its SQL with WorkflowTest::on_sql");
+}
+
+// What a transaction of a unit test talks to: the test's own function.
+class FakeConnection final : public detail::SqlConnection {
+ public:
+  explicit FakeConnection(const FakeSql& sql) : sql_(sql) {}
+  Rows Query(std::string_view sql, const SqlParams& params) override { return sql_(sql, params); }
+  RowsPage OpenCursor(std::string_view sql, const SqlParams& params, std::uint32_t /*page_rows*/) override {
+    return {.rows = sql_(sql, params)};
+  }
+  RowsPage Fetch(std::uint64_t /*cursor*/, std::uint32_t /*page_rows*/) override { return {}; }
+  void Savepoint(detail::SavepointAction /*action*/) override {}
+
+ private:
+  const FakeSql& sql_;
+};
+
 }  // namespace
 
 // Records in memory what the runtime records through the sidecar.
@@ -42,6 +62,26 @@ class WorkflowTest::Memory final : public detail::Operations, public runtime::At
                                                detail::StepBody body) override {
     CheckCall();
     return std::make_shared<FinishedStep>(Run(name, options, body));
+  }
+  std::string RunTransaction(std::string_view name, const TransactionOptions& options,
+                             const detail::TransactionBody& body) override {
+    static_cast<void>(options);
+    CheckCall();
+    return runtime::ValueOfStep(Run(name, {}, [&](StepContext& /*step*/) -> std::string {
+      if (sql_ == nullptr) ThrowNoDatabase(name);
+      FakeConnection connection(sql_);
+      Transaction transaction(connection);
+      return body(transaction);
+    }));
+  }
+  std::string RunSql(std::string_view name, std::string_view sql, const SqlParams& params,
+                     const TransactionOptions& options) override {
+    static_cast<void>(options);
+    CheckCall();
+    return runtime::ValueOfStep(Run(name, {}, [&](StepContext& /*step*/) {
+      if (sql_ == nullptr) ThrowNoDatabase(name);
+      return Encode(sql_(sql, params));
+    }));
   }
   std::string StartChild(std::string_view name, const StartOptions& options, std::string /*input*/) override {
     CheckCall();
@@ -70,6 +110,7 @@ class WorkflowTest::Memory final : public detail::Operations, public runtime::At
   double Random() override { return 0.0; }
 
   void Stub(std::string_view name, StoredOutcome outcome) { stubs_[std::string(name)] = std::move(outcome); }
+  void OnSql(FakeSql sql) { sql_ = std::move(sql); }
   void Cancel() { stop_.request_stop(); }
   const std::vector<StepInfo>& steps() const { return steps_; }
 
@@ -115,6 +156,7 @@ class WorkflowTest::Memory final : public detail::Operations, public runtime::At
 
   const std::string workflow_id_;
   std::stop_source stop_;
+  FakeSql sql_;
   StepContext* in_step_ = nullptr;
   std::vector<StepInfo> steps_;
   std::map<std::string, StoredOutcome> stubs_;
@@ -131,6 +173,9 @@ Context& WorkflowTest::context() {
 }
 void WorkflowTest::fails(std::string_view name, const ErrorRecord& error) {
   memory_->Stub(name, runtime::FailedWith(error));
+}
+void WorkflowTest::on_sql(FakeSql answer) {
+  memory_->OnSql(std::move(answer));
 }
 void WorkflowTest::cancel() {
   memory_->Cancel();

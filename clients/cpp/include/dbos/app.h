@@ -90,6 +90,21 @@ class App {
   std::vector<MigrationInfo> run_migrations(const std::vector<std::string>& directories,
                                             const MigrationOptions& options = {});
 
+  // SQL outside of a workflow: nothing is recorded; see transaction.h. Throws what `body` throws; SidecarUnavailable
+  // when nothing was done, TransactionInDoubt when the commit may have happened.
+  template <class F>
+  detail::TransactionResult<F> transaction(F&& body) {
+    return transaction(TransactionOptions{}, std::forward<F>(body));
+  }
+  template <class F>
+  detail::TransactionResult<F> transaction(const TransactionOptions& options, F&& body) {
+    return detail::RunOutside(sql_access(), options, body);
+  }
+  // One statement that is a whole transaction.
+  Rows sql(std::string_view statement, const SqlParams& params = {}, const TransactionOptions& options = {}) {
+    return sql_access().RunSql(statement, params, options);
+  }
+
   // Connects and begins to run workflows.
   void launch();
   // Takes no more work, lets running workflows finish for AppOptions::drain_timeout, then hands back the rest. Waits
@@ -124,6 +139,7 @@ class App {
 
   void Register(const std::string& name, const WorkflowOptions& options, detail::WorkflowBody body);
   std::shared_ptr<detail::WorkflowAccess> access() const;
+  detail::SqlAccess& sql_access() const;
 
   std::shared_ptr<detail::AppRuntime> runtime_;
 };

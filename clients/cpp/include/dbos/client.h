@@ -15,6 +15,7 @@
 #include <dbos/detail/workflow_access.h>
 #include <dbos/migrations.h>
 #include <dbos/options.h>
+#include <dbos/transaction.h>
 #include <dbos/workflow_handle.h>
 #include <dbos/workflow_info.h>
 
@@ -48,6 +49,19 @@ class Client {
   // Cancels unless the workflow has ended. Unknown ids are ignored, as in DBOS.
   void cancel(const std::string& workflow_id);
 
+  // SQL outside of a workflow, as App::transaction and App::sql.
+  template <class F>
+  detail::TransactionResult<F> transaction(F&& body) {
+    return transaction(TransactionOptions{}, std::forward<F>(body));
+  }
+  template <class F>
+  detail::TransactionResult<F> transaction(const TransactionOptions& options, F&& body) {
+    return detail::RunOutside(*sql_, options, body);
+  }
+  Rows sql(std::string_view statement, const SqlParams& params = {}, const TransactionOptions& options = {}) {
+    return sql_->RunSql(statement, params, options);
+  }
+
   // Runs the .sql files of these directories on the application database, and returns the state of each; see
   // migrations.h, also for what it throws. Before the processes that need the tables begin to work.
   std::vector<MigrationInfo> run_migrations(const std::vector<std::string>& directories,
@@ -61,6 +75,7 @@ class Client {
 
   const std::string address_;
   std::shared_ptr<detail::UnaryAccess> unary_;
+  std::shared_ptr<detail::SqlAccess> sql_;
 };
 
 }  // namespace dbos

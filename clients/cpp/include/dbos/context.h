@@ -22,7 +22,9 @@
 #include <dbos/detail/function_traits.h>
 #include <dbos/detail/operations.h>
 #include <dbos/options.h>
+#include <dbos/rows.h>
 #include <dbos/step_context.h>
+#include <dbos/transaction.h>
 #include <dbos/values.h>
 
 namespace dbos {
@@ -97,6 +99,26 @@ class Context {
     const std::string text =
         operations_->RunStep(name, options, [&body](StepContext& step) { return CallBody(body, step); });
     if constexpr (!std::is_void_v<detail::StepResult<F>>) return Decode<detail::StepResult<F>>(text);
+  }
+
+  // Runs SQL in one transaction, with its record: exactly once; see transaction.h. `body` takes a Transaction&. It may
+  // run more than once, and nothing else of this Context may be called in it.
+  template <class F>
+  detail::TransactionResult<F> transaction(std::string_view name, F&& body) {
+    return transaction(name, TransactionOptions{}, std::forward<F>(body));
+  }
+  template <class F>
+  detail::TransactionResult<F> transaction(std::string_view name, const TransactionOptions& options, F&& body) {
+    using Result = detail::TransactionResult<F>;
+    const std::string text = operations_->RunTransaction(name, options, [&body](Transaction& transaction) {
+      return CallAndEncode([&]() -> Result { return body(transaction); });
+    });
+    if constexpr (!std::is_void_v<Result>) return Decode<Result>(text);
+  }
+  // One statement that is a whole transaction: one message, one commit with its record.
+  Rows sql(std::string_view name, std::string_view statement, const SqlParams& params = {},
+           const TransactionOptions& options = {}) {
+    return Decode<Rows>(operations_->RunSql(name, statement, params, options));
   }
 
   // As step(), but the body runs beside the workflow. What it refers to must live until the future is gone.

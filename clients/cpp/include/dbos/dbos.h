@@ -21,6 +21,9 @@
 #include <dbos/errors.h>
 #include <dbos/migrations.h>
 #include <dbos/options.h>
+#include <dbos/rows.h>
+#include <dbos/sql_value.h>
+#include <dbos/transaction.h>
 #include <dbos/values.h>
 #include <dbos/workflow_handle.h>
 #include <dbos/workflow_info.h>

@@ -4,20 +4,27 @@
 //     RecordedError                what user code threw, as it is stored and replayed
 //       StepError                  a step failed; the same on the first run and on every replay
 //         MaxStepRetriesExceeded   a step failed on each of its attempts
+//         SqlError                 what the database has against a statement of a transaction, or against its commit
+//         TransactionTimeout       a transaction was idle or at work for too long; it was rolled back
+//         PoolExhausted            no database connection became free in time; nothing was done
+//         NoApplicationDatabase    the sidecar has no database for transactions; the message names the key
 //       WorkflowError              an awaited workflow ended with an error
 //     AwaitedWorkflowCancelled     an awaited workflow was cancelled
 //     MaxRecoveryAttemptsExceeded  an awaited workflow was dead-lettered
 //     NonDeterminismError          a workflow took another path than the one recorded
 //     ConflictingWorkflow          the workflow id belongs to a workflow of another name
 //     WorkflowNotFound, InvalidArgument, PayloadTooLarge, TimeoutError
+//     TransactionInDoubt           outside of a workflow: the answer to a commit was lost, it may have happened
 //     MigrationFailed              a migration failed, or what was applied before forbids it
 //     SidecarUnavailable           no answer from the sidecar; the request may be repeated
 //     RequestRefused               any other refusal; reason() is the name of the dbos.v1.Reason
 //
 // ExecutionStopped and WorkflowCancelled are not errors and not std::exceptions: they unwind a workflow that this
 // process must not continue. Code that swallows one gets it again at the next operation, and its result is discarded.
+// TransactionInterrupted is their like for the body of one transaction.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -65,6 +72,46 @@ class StepError : public RecordedError {
 
 class MaxStepRetriesExceeded : public StepError {
  public:
+  using StepError::StepError;
+};
+
+// In the body of a transaction, out of it, and on every replay: the same fields. Its record has the name "SqlError" and
+// the SQLSTATE as code. Texts are empty where the database said nothing.
+class SqlError : public StepError {
+ public:
+  using StepError::StepError;
+  // "23505" and the like; SQLite's errors have PostgreSQL's codes.
+  std::string sqlstate() const;
+  std::string detail() const { return Field("detail"); }
+  std::string hint() const { return Field("hint"); }
+  std::string schema() const { return Field("schema"); }
+  std::string table() const { return Field("table"); }
+  std::string column() const { return Field("column"); }
+  std::string constraint() const { return Field("constraint"); }
+  // The name of the transaction or statement; empty outside of a workflow.
+  std::string step() const { return Field("step"); }
+  // In characters from 1, in the statement's text; 0: unknown.
+  std::uint32_t position() const;
+
+ private:
+  std::string Field(const char* key) const;
+};
+
+class TransactionTimeout : public StepError {
+ public:
+  explicit TransactionTimeout(const std::string& message);
+  using StepError::StepError;
+};
+
+class PoolExhausted : public StepError {
+ public:
+  explicit PoolExhausted(const std::string& message);
+  using StepError::StepError;
+};
+
+class NoApplicationDatabase : public StepError {
+ public:
+  explicit NoApplicationDatabase(const std::string& message);
   using StepError::StepError;
 };
 
@@ -118,6 +165,12 @@ class TimeoutError : public Error {
   using Error::Error;
 };
 
+// Look at the data before the transaction is run again.
+class TransactionInDoubt : public Error {
+ public:
+  using Error::Error;
+};
+
 // Names the file, the line and the database's message, or what to do about a file that stands in the way.
 class MigrationFailed : public Error {
  public:
@@ -158,6 +211,17 @@ class ExecutionStopped {
 class WorkflowCancelled : public ExecutionStopped {
  public:
   using ExecutionStopped::ExecutionStopped;
+};
+
+// Unwinds the body of a transaction that is over: it will be run again, or has its outcome already. A body that
+// swallows it changes nothing.
+class TransactionInterrupted {
+ public:
+  explicit TransactionInterrupted(std::string why) : why_(std::move(why)) {}
+  const std::string& why() const { return why_; }
+
+ private:
+  std::string why_;
 };
 
 }  // namespace dbos

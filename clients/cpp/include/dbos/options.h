@@ -1,4 +1,4 @@
-// Options of the app, of a workflow, of a start and of a step. All are aggregates: name what you set.
+// Options of the app, of a workflow, of a start, of a step and of a transaction. All are aggregates: name what you set.
 #pragma once
 
 #include <chrono>
@@ -63,6 +63,21 @@ struct StepOptions {
   std::chrono::milliseconds timeout = std::chrono::milliseconds(0);
   // False: this failure is the step's outcome at once. Empty: every failure is retried.
   std::function<bool(const std::exception&)> retry_if = {};
+};
+
+enum class Isolation { kSerializable, kRepeatableRead, kReadCommitted };
+
+struct TransactionOptions {
+  // SQLite is always serializable.
+  Isolation isolation = Isolation::kSerializable;
+  bool read_only = false;
+  // Waits until it can run without conflicts. Only with kSerializable and read_only.
+  bool deferrable = false;
+  // Limit of the whole operation, with its re-runs after conflicts; at most 1 h. Time in which a workflow waits for the
+  // sidecar or its database to come back does not count.
+  std::chrono::milliseconds timeout = std::chrono::seconds(30);
+  // Limit of the time between two statements, in which your own code holds a database connection; at most 1 min.
+  std::chrono::milliseconds idle_timeout = std::chrono::seconds(5);
 };
 
 struct ClientOptions {

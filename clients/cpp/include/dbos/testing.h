@@ -5,11 +5,14 @@
 //   Receipt receipt = checkout(test.context(), order);
 //   EXPECT_EQ(test.steps()[0].name, "charge");
 //
+// SQL is not run: a transaction or a statement is given its result as a step is, or on_sql() answers each statement.
+//
 // Steps run at once and in memory; retries do not wait. Values go through the same encoding as in production.
 //
 // Threads: as Context, one thread.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -21,6 +24,9 @@
 #include <dbos/workflow_info.h>
 
 namespace dbos::testing {
+
+// Answers a statement; throws SqlError where the database would.
+using FakeSql = std::function<Rows(std::string_view sql, const SqlParams& params)>;
 
 class WorkflowTest {
  public:
@@ -38,6 +44,8 @@ class WorkflowTest {
   }
   // The step or child workflow of this name fails.
   void fails(std::string_view name, const ErrorRecord& error);
+  // Stands in for the database: bodies of transactions run, and `answer` gets their statements. There is no rollback.
+  void on_sql(FakeSql answer);
   // Cancels the workflow: its next operation throws WorkflowCancelled.
   void cancel();
 

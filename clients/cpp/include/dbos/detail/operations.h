@@ -10,14 +10,24 @@
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <dbos/options.h>
 #include <dbos/step_context.h>
+
+namespace dbos {
+class Transaction;
+struct SqlParam;
+using SqlParams = std::vector<SqlParam>;
+}  // namespace dbos
 
 namespace dbos::detail {
 
 // Returns the encoded result; what it throws is the step's failure.
 using StepBody = std::function<std::string(StepContext&)>;
+
+// As a StepBody; what it throws rolls the transaction back. Run again after a conflict.
+using TransactionBody = std::function<std::string(Transaction&)>;
 
 // A step that runs beside its workflow.
 class AsyncStep {
@@ -47,6 +57,12 @@ class Operations {
   virtual std::shared_ptr<AsyncStep> StartStep(std::string_view name, StepOptions options, StepBody body) = 0;
   // Returns the id of the child.
   virtual std::string StartChild(std::string_view name, const StartOptions& options, std::string input) = 0;
+  // As RunStep, for a body that is a transaction. Throws SqlError and its like as well.
+  virtual std::string RunTransaction(std::string_view name, const TransactionOptions& options,
+                                     const TransactionBody& body) = 0;
+  // One statement that is a whole transaction; the text of its Rows.
+  virtual std::string RunSql(std::string_view name, std::string_view sql, const SqlParams& params,
+                             const TransactionOptions& options) = 0;
   // The result of another workflow, recorded as DBOS.getResult.
   virtual std::string AwaitChild(const std::string& workflow_id) = 0;
 };

@@ -1,0 +1,109 @@
+// SqlValue, SqlParam: the parameters of a statement. They are written :name in the text.
+//
+//   tx.query("SELECT * FROM t WHERE id = :id AND tag = ANY(:tags)", {{"id", 7}, {"tags", tags}});
+//
+//   nullptr, empty std::optional        NULL
+//   bool, integers, double              uint64 only up to the largest int64: beyond it, pass a Numeric
+//   std::string, string_view, char*     text; UTF-8 without NUL
+//   dbos::Numeric{"1.10"}               numeric, exactly as written
+//   std::vector<std::byte>              bytea
+//   std::chrono::system_clock times     timestamptz, to the microsecond
+//   std::chrono::year_month_day         date, years 1 to 9999
+//   dbos::Uuid{"..."}                   uuid
+//   dbos::Json, dbos::RawJson           json and jsonb
+//   std::vector of any of these         an array; on SQLite it is JSON text
+//
+// What a type cannot hold is an InvalidArgument that names the parameter, before anything is sent.
+#pragma once
+
+#include <chrono>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include <dbos/values.h>
+
+namespace dbos {
+
+// An exact decimal number: digits, a point, an exponent; NaN, Infinity.
+struct Numeric {
+  std::string text = "0";
+  bool operator==(const Numeric&) const = default;
+};
+
+struct Uuid {
+  std::string text = "00000000-0000-0000-0000-000000000000";
+  bool operator==(const Uuid&) const = default;
+};
+
+// NOLINTBEGIN(google-explicit-constructor): values are written as they are
+class SqlValue {
+ public:
+  using Array = std::vector<SqlValue>;
+  using Variant = std::variant<std::monostate, bool, std::int64_t, std::uint64_t, double, std::string, Numeric, Uuid,
+                               std::vector<std::byte>, std::chrono::system_clock::time_point,
+                               std::chrono::year_month_day, Json, RawJson, Array>;
+
+  SqlValue() = default;
+  SqlValue(std::nullptr_t) {}
+  template <std::same_as<bool> T>
+  SqlValue(T value) : value_(value) {}
+  template <detail::PlainInteger T>
+  SqlValue(T value) {
+    if constexpr (std::is_signed_v<T>) {
+      value_ = static_cast<std::int64_t>(value);
+    } else {
+      value_ = static_cast<std::uint64_t>(value);
+    }
+  }
+  template <std::floating_point T>
+  SqlValue(T value) : value_(static_cast<double>(value)) {}
+  SqlValue(const char* text) {
+    if (text != nullptr) value_ = std::string(text);
+  }
+  SqlValue(std::string_view text) : value_(std::string(text)) {}
+  SqlValue(std::string text) : value_(std::move(text)) {}
+  SqlValue(Numeric value) : value_(std::move(value)) {}
+  SqlValue(Uuid value) : value_(std::move(value)) {}
+  SqlValue(std::vector<std::byte> bytes) : value_(std::move(bytes)) {}
+  template <class Duration>
+  SqlValue(std::chrono::time_point<std::chrono::system_clock, Duration> time)
+      : value_(std::chrono::time_point_cast<std::chrono::system_clock::duration>(time)) {}
+  SqlValue(std::chrono::year_month_day date) : value_(date) {}
+  template <std::same_as<Json> T>
+  SqlValue(T value) : value_(std::move(value)) {}
+  SqlValue(RawJson value) : value_(std::move(value)) {}
+  SqlValue(Array items) : value_(std::move(items)) {}
+  template <class T>
+  SqlValue(const std::vector<T>& items) {
+    Array& array = value_.emplace<Array>();
+    array.reserve(items.size());
+    for (const T& item : items) array.emplace_back(item);
+  }
+  template <class T>
+  SqlValue(const std::optional<T>& value) {
+    if (value) value_ = SqlValue(*value).value_;
+  }
+
+  bool is_null() const { return std::holds_alternative<std::monostate>(value_); }
+  const Variant& variant() const { return value_; }
+
+ private:
+  Variant value_;
+};
+// NOLINTEND(google-explicit-constructor)
+
+struct SqlParam {
+  std::string name;
+  SqlValue value;
+};
+using SqlParams = std::vector<SqlParam>;
+
+}  // namespace dbos

@@ -1,0 +1,152 @@
+// Transaction: SQL on the application database, in one database transaction.
+//
+//   auto row = ctx.transaction("record", [&](dbos::Transaction& tx) {
+//     return tx.query("INSERT INTO orders(id, sku) VALUES (:id, :sku) RETURNING *", {{"id", id}, {"sku", sku}})
+//         .one<OrderRow>();
+//   });
+//
+// In a workflow it takes effect exactly once: its SQL and its record commit together, and every later run gets the
+// recorded result. The body is run again after a conflict with another transaction (serialization failure, deadlock),
+// so it must do nothing but SQL and plain computation.
+//
+// Threads:  the body's own.
+// Blocking: every call is a round trip to the database, up to the limits of TransactionOptions.
+// Errors:   SqlError for what the database says. After one the transaction takes nothing more, and its commit fails,
+//           unless the statement was within a savepoint. InvalidArgument for a statement that cannot be run:
+//           transaction control, parameters that do not match the text. Throws TransactionInterrupted, which is no
+//           std::exception, to leave a body that will be run again.
+// Limits:   SQL of 1 MiB, 65,535 parameters; rows of Limits.max_payload_bytes (4 MiB) for one statement: beyond it,
+//           stream().
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <dbos/detail/sql_operations.h>
+#include <dbos/rows.h>
+#include <dbos/sql_value.h>
+
+namespace dbos {
+
+// Rows that come in pages, for results larger than memory: for (const dbos::Row& row : tx.stream(sql)) ... Once.
+// A transaction has one stream at a time: opening another one, or leaving the savepoint it was opened in, ends it.
+class RowStream {
+ public:
+  RowStream(detail::SqlConnection& connection, std::string_view sql, const SqlParams& params, std::uint32_t page_rows);
+  RowStream(const RowStream&) = delete;
+  RowStream& operator=(const RowStream&) = delete;
+  ~RowStream() = default;
+
+  const std::vector<SqlColumn>& columns() const { return page_.rows.columns(); }
+
+  class Iterator {
+   public:
+    using iterator_category = std::input_iterator_tag;
+    using value_type = Row;
+    using difference_type = std::ptrdiff_t;
+    using pointer = void;
+    using reference = Row;
+    Iterator() = default;
+    explicit Iterator(RowStream& stream) : stream_(&stream) {}
+    Row operator*() const { return stream_->page_.rows[stream_->next_]; }
+    Iterator& operator++() {
+      stream_->Advance();
+      return *this;
+    }
+    void operator++(int) { ++*this; }
+    bool operator==(std::default_sentinel_t /*end*/) const { return stream_->AtEnd(); }
+
+   private:
+    RowStream* stream_ = nullptr;
+  };
+  Iterator begin() { return Iterator(*this); }
+  static std::default_sentinel_t end() { return {}; }
+
+ private:
+  void Advance();
+  void SkipEmptyPages();
+  bool AtEnd() const { return next_ == page_.rows.size(); }
+
+  detail::SqlConnection& connection_;
+  const std::uint32_t page_rows_;
+  RowsPage page_;
+  std::size_t next_ = 0;
+};
+
+class Transaction {
+ public:
+  explicit Transaction(detail::SqlConnection& connection) : connection_(connection) {}
+  Transaction(const Transaction&) = delete;
+  Transaction& operator=(const Transaction&) = delete;
+  ~Transaction() = default;
+
+  Rows query(std::string_view sql, const SqlParams& params = {}) { return connection_.Query(sql, params); }
+  // Returns how many rows it wrote.
+  std::int64_t execute(std::string_view sql, const SqlParams& params = {}) { return query(sql, params).affected(); }
+  RowStream stream(std::string_view sql, const SqlParams& params = {}, std::uint32_t page_rows = 1000) {
+    return RowStream(connection_, sql, params, page_rows);
+  }
+
+  // Runs `body` and returns what it returns. An exception undoes what it did, and goes on. May be nested.
+  template <class F>
+  std::invoke_result_t<F&> savepoint(F&& body) {
+    Savepoint savepoint(connection_);
+    if constexpr (std::is_void_v<std::invoke_result_t<F&>>) {
+      body();
+      savepoint.Release();
+    } else {
+      auto result = body();
+      savepoint.Release();
+      return result;
+    }
+  }
+
+ private:
+  class Savepoint {
+   public:
+    explicit Savepoint(detail::SqlConnection& connection) : connection_(connection) {
+      connection_.Savepoint(detail::SavepointAction::kSet);
+    }
+    Savepoint(const Savepoint&) = delete;
+    Savepoint& operator=(const Savepoint&) = delete;
+    ~Savepoint();
+    void Release() {
+      connection_.Savepoint(detail::SavepointAction::kRelease);
+      open_ = false;
+    }
+
+   private:
+    detail::SqlConnection& connection_;
+    bool open_ = true;
+  };
+
+  detail::SqlConnection& connection_;
+};
+
+namespace detail {
+
+template <class F>
+using TransactionResult = std::decay_t<std::invoke_result_t<std::remove_reference_t<F>&, Transaction&>>;
+
+// A transaction outside of a workflow: its result needs no stored form.
+template <class F>
+TransactionResult<F> RunOutside(SqlAccess& access, const TransactionOptions& options, F& body) {
+  using Result = TransactionResult<F>;
+  if constexpr (std::is_void_v<Result>) {
+    access.RunTransaction(options, [&](Transaction& transaction) { body(transaction); });
+  } else {
+    std::optional<Result> result;
+    access.RunTransaction(options, [&](Transaction& transaction) { result.emplace(body(transaction)); });
+    return *std::move(result);
+  }
+}
+
+}  // namespace detail
+}  // namespace dbos
