@@ -7,11 +7,14 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 
 #include "migrations/embedded_migrations.h"
 #include "sidecar/db/grants.h"
 #include "sidecar/db/migrator.h"
+#include "sidecar/db/transaction_grants.h"
 #include "sidecar/store/all_queries.h"
+#include "sidecar/store/transaction_store.h"
 #include "tests/sidecar/store/store_fixture.h"
 #include "tests/testing/proxy/cockroach_sql.h"
 #include "tests/testing/proxy/played_cockroach.h"
@@ -44,6 +47,18 @@ std::vector<std::string> SharedMigrations() {
   return texts;
 }
 
+// What transactions add of our own to the users' statements. They run in sessions of the application database.
+std::vector<std::string> TransactionStatements() {
+  const Dialect dialect = CockroachDialect("dbos");
+  std::vector<std::string> texts = TransactionGrantStatements(dialect, "app");
+  texts.push_back(dialect.database_identity);
+  texts.push_back(dialect.transaction_outputs_schema);
+  for (const Query* query : TransactionQueries()) {
+    texts.push_back(absl::StrReplaceAll(ExpandQuery(dialect, *query, dialect.rows), {{"{result}", "'{}'"}}));
+  }
+  return texts;
+}
+
 TEST(CockroachStatementsTest, AllAreCollectedAndNoneUsesWhatItLacks) {
   const PlayedCockroach server;
   const auto postgres = TestDatabase::Create(DatabaseKind::kPostgres);
@@ -61,6 +76,7 @@ TEST(CockroachStatementsTest, AllAreCollectedAndNoneUsesWhatItLacks) {
   std::set<std::string> all(sent.begin(), sent.end());
   for (const std::string& text : SharedMigrations()) all.insert(text);
   for (const std::string& text : GrantStatements(CockroachDialect("dbos"), "app")) all.insert(text);
+  for (const std::string& text : TransactionStatements()) all.insert(text);
   for (const std::string& text : all) EXPECT_FALSE(dbos::testing::LackOf(text).has_value()) << text;
   // Begin, commit, settings, the lock, the ledger, the database itself and the schema are among them.
   for (const char* part : {"BEGIN", "COMMIT", "SET lock_timeout", "SET statement_timeout", "autocommit_before_ddl",

@@ -50,6 +50,10 @@ func parseBody(routine *tree.CreateRoutine) error {
 			body = string(value)
 		}
 	}
+	if language == tree.RoutineLangSQL {
+		_, err := parser.Parse(body)
+		return err
+	}
 	if language != tree.RoutineLangPLpgSQL {
 		return fmt.Errorf("its language is %q, which nothing here checks", language)
 	}
@@ -66,6 +70,7 @@ var planted = []string{
 	"CREATE FUNCTION f() RETURNS TEXT LANGUAGE plpgsql SET search_path = pg_catalog AS 'BEGIN RETURN 1; END'",
 	"CREATE FUNCTION f() RETURNS TEXT LANGUAGE plpgsql AS 'BEGIN RETURN 1; EN'",
 	"CREATE FUNCTION f() RETURNS TEXT LANGUAGE plpgsql AS 'BEGIN PERFORM pg_notify(1, 2); RETURN 1; END'",
+	"CREATE FUNCTION f() RETURNS INT LANGUAGE sql AS 'SELEC 2'",
 	"CREATE TABLE t (a INT) INHERITS (u)",
 	"SELECT 1; SELEC 2",
 }
@@ -73,6 +78,7 @@ var planted = []string{
 var accepted = []string{
 	"BEGIN; SELECT a FROM t AS s FOR NO KEY UPDATE OF s SKIP LOCKED; COMMIT",
 	"CREATE FUNCTION f() RETURNS TEXT LANGUAGE plpgsql AS 'BEGIN RETURN 1; END'",
+	"CREATE FUNCTION f() RETURNS INT LANGUAGE sql VOLATILE SECURITY DEFINER AS 'INSERT INTO t VALUES (1) RETURNING a'",
 }
 
 func selfTest() int {
