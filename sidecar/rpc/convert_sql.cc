@@ -265,6 +265,22 @@ TransactionRequest TakeTransaction(v1::ExecuteRequest& from) {
   return request;
 }
 
+std::size_t WireBytes(const TransactionAnswer& answer) {
+  constexpr std::size_t kCellBytes = 4;
+  if (const auto* ended = std::get_if<TransactionEnded>(&answer)) {
+    return ended->outcome ? ended->outcome->payload.data.size() : 0;
+  }
+  if (const auto* failure = std::get_if<SqlFailure>(&answer)) {
+    return failure->message.size() + failure->detail.size() + failure->hint.size();
+  }
+  const auto* rows = std::get_if<SqlRows>(&answer);
+  if (rows == nullptr) return 0;
+  std::size_t bytes = 0;
+  for (const SqlColumn& column : rows->columns) bytes += column.name.size() + column.type.size() + kCellBytes;
+  for (const auto& cell : rows->cells) bytes += kCellBytes + (cell ? cell->size() : 0);
+  return bytes;
+}
+
 void Put(TransactionAnswer from, v1::TransactResponse* to) {
   if (auto* rows = std::get_if<SqlRows>(&from)) return PutRows(std::move(*rows), to->mutable_rows());
   if (auto* ended = std::get_if<TransactionEnded>(&from)) return PutEnded(std::move(*ended), to->mutable_ended());

@@ -19,6 +19,9 @@ Error Check(const v1::ExecuteRequest& request);
 TransactionRequest TakeTransaction(v1::TransactRequest& from);
 TransactionRequest TakeTransaction(v1::ExecuteRequest& from);
 
+// About what an answer adds to a message, and a request to memory.
+std::size_t WireBytes(const TransactionAnswer& answer);
+
 void Put(TransactionAnswer from, v1::TransactResponse* to);
 // What an ExecuteResponse can hold; else the error to refuse the call with.
 Error Put(TransactionAnswer from, v1::ExecuteResponse* to);

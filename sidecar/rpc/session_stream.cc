@@ -15,6 +15,8 @@ namespace {
 
 constexpr std::size_t kFrameOverheadBytes = 256;  // of a converted frame in the engine's mailbox
 
+constexpr absl::Duration kHeardPause = absl::Milliseconds(100);
+
 // Marks a message that no bytes were parsed into.
 constexpr std::uint64_t kUntouched = 0x7ea5'0f1e'5511'0e1c;
 
@@ -33,7 +35,11 @@ SessionStream* SessionStream::Open(RpcContext& context, grpc::CallbackServerCont
 }
 
 SessionStream::SessionStream(RpcContext& context, grpc::CallbackServerContext* call)
-    : context_(context), call_(call), read_arena_(read_block_.data(), read_block_.size()), outbox_({}) {
+    : context_(context),
+      call_(call),
+      read_arena_(read_block_.data(), read_block_.size()),
+      transactions_(context.transactions),
+      outbox_({}) {
 }
 
 void SessionStream::Read() {
@@ -70,13 +76,19 @@ void SessionStream::Receive(v1::SessionRequest& message) {
   PostCalls();
 }
 
+// The engine need not hear of every message that has nothing for it.
 void SessionStream::PostCalls() {
   const std::size_t bytes = std::exchange(call_bytes_, 0);
-  context_.loop.Post([session = shared_from_this(), calls = std::exchange(calls_, {}), bytes](Engine& engine) mutable {
-    engine.Heard(session->id_);
-    Run(std::move(calls), session->id_, session, engine);
-    session->Handled(bytes);
-  });
+  const absl::Time now = absl::Now();
+  if (!calls_.empty() || now - heard_ > kHeardPause) {
+    heard_ = now;
+    context_.loop.Post(
+        [session = shared_from_this(), calls = std::exchange(calls_, {}), bytes](Engine& engine) mutable {
+          engine.Heard(session->id_);
+          Run(std::move(calls), session->id_, session, engine);
+          session->Handled(bytes);
+        });
+  }
   {
     MutexLock lock(mu_);
     posted_bytes_ += bytes;
@@ -108,6 +120,7 @@ void SessionStream::OnCancel() {
 }
 
 void SessionStream::StreamEnded() {
+  transactions_.CloseAll();
   if (open_.load() && !ended_.exchange(true)) {
     const bool comes_back = !draining_.load() && process_ && LivenessOf(*process_) == Liveness::kAlive;
     const CloseCause cause = comes_back ? CloseCause::kConnectionLost : CloseCause::kProcessGone;
@@ -196,6 +209,10 @@ void SessionStream::Translate(v1::ClientFrame& frame) {
       return SetCredit(frame.credit());
     case v1::ClientFrame::kRegister:
       return Register(*frame.mutable_register_());
+    case v1::ClientFrame::kTransact:
+      return Transact(*frame.mutable_transact());
+    case v1::ClientFrame::kExecute:
+      return Execute(*frame.mutable_execute());
     case v1::ClientFrame::kPong:
       return;  // hearing it is all
     case v1::ClientFrame::kPing:
@@ -212,7 +229,23 @@ void SessionStream::Translate(v1::ClientFrame& frame) {
       break;
   }
   RefuseFrame(0,
-              {Reason::kInvalidRequest, "a frame without content: this sidecar knows frames 1 to 11 of ClientFrame"});
+              {Reason::kInvalidRequest, "a frame without content: this sidecar knows frames 1 to 13 of ClientFrame"});
+}
+
+void SessionStream::Transact(v1::TransactFrame& frame) {
+  if (!Admit(frame.seq(), {}) || !TakeRoom(frame.seq())) return;
+  transactions_.Transact(frame.conversation(), *frame.mutable_request(),
+                         [session = shared_from_this(), seq = frame.seq()](TransactionAnswer answer) {
+                           session->Transacted(seq, std::move(answer));
+                         });
+}
+
+void SessionStream::Execute(v1::ExecuteFrame& frame) {
+  if (!Admit(frame.seq(), {}) || !TakeRoom(frame.seq())) return;
+  transactions_.Execute(frame.seq(), *frame.mutable_request(),
+                        [session = shared_from_this(), seq = frame.seq()](TransactionAnswer answer) {
+                          session->Executed(seq, std::move(answer));
+                        });
 }
 
 void SessionStream::Queue(EngineCall call, std::size_t bytes) {

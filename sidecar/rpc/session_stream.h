@@ -26,6 +26,7 @@
 #include "sidecar/rpc/context.h"
 #include "sidecar/rpc/outbox.h"
 #include "sidecar/rpc/session_frames.h"
+#include "sidecar/rpc/session_transactions.h"
 
 namespace dbos::sidecar {
 
@@ -76,6 +77,12 @@ class SessionStream final : public grpc::ServerBidiReactor<v1::SessionRequest, v
   void Await(v1::AwaitFrame& frame);
   void Release(v1::ReleaseFrame& frame);
   void Register(v1::Registrations& registrations);
+  void Transact(v1::TransactFrame& frame);
+  void Execute(v1::ExecuteFrame& frame);
+
+  // Answers of transactions, on the pool's threads.
+  void Transacted(std::uint64_t seq, TransactionAnswer answer);
+  void Executed(std::uint64_t seq, TransactionAnswer answer);
 
   // Admission of an operation; false after it has been refused. The engine then refuses what follows of `execution`.
   bool Admit(std::uint64_t seq, Error fault, v1::ExecutionRef* execution = nullptr);
@@ -104,7 +111,8 @@ class SessionStream final : public grpc::ServerBidiReactor<v1::SessionRequest, v
   std::vector<EngineCall> calls_;
   std::size_t call_bytes_ = 0;
   std::uint64_t last_seq_ = 0;
-  std::optional<ProcessIdentity> process_;  // constant once open_
+  absl::Time heard_ = absl::InfinitePast();  // when the engine was told of a message last
+  std::optional<ProcessIdentity> process_;   // constant once open_
 
   std::atomic<bool> open_ = false;      // Hello was accepted
   std::atomic<bool> draining_ = false;  // the process has said that it leaves
@@ -120,6 +128,7 @@ class SessionStream final : public grpc::ServerBidiReactor<v1::SessionRequest, v
   Mutex awaits_mu_;
   std::set<std::uint64_t> awaits_ ABSL_GUARDED_BY(awaits_mu_);  // they may last for ever, and so are not counted
 
+  SessionTransactions transactions_;
   Outbox<v1::SessionEvent> outbox_;
 };
 

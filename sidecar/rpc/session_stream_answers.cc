@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "sidecar/rpc/convert.h"
+#include "sidecar/rpc/convert_sql.h"
 #include "sidecar/rpc/errors.h"
 #include "sidecar/rpc/session_stream.h"
 #include "sidecar/rpc/validate.h"
@@ -108,6 +109,25 @@ void SessionStream::Awaited(std::uint64_t seq, AwaitResult result) {
     frame.mutable_awaited()->set_seq(seq);
     Put(std::move(result), frame.mutable_awaited()->mutable_response());
   });
+}
+
+void SessionStream::Transacted(std::uint64_t seq, TransactionAnswer answer) {
+  inflight_.fetch_sub(1);
+  Append(WireBytes(answer), [&](v1::ServerFrame& frame) {
+    frame.mutable_transacted()->set_seq(seq);
+    Put(std::move(answer), frame.mutable_transacted()->mutable_response());
+  });
+  Flush();
+}
+
+void SessionStream::Executed(std::uint64_t seq, TransactionAnswer answer) {
+  inflight_.fetch_sub(1);
+  if (const auto* error = std::get_if<Error>(&answer)) return RefuseFrame(seq, *error);
+  Append(WireBytes(answer), [&](v1::ServerFrame& frame) {
+    frame.mutable_executed()->set_seq(seq);
+    Put(std::move(answer), frame.mutable_executed()->mutable_response());
+  });
+  Flush();
 }
 
 // ---------------------------------------------------------------- notices

@@ -1,0 +1,54 @@
+// SessionTransactions: the transactions of one session, by the numbers that its process gave them.
+//
+// Threads:  any. Blocking: never.
+// Limits:   kWaitingBytesMax of requests without an answer; the session bounds their number.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <utility>
+
+#include "dbos/v1/transactions.pb.h"
+
+#include "sidecar/base/mutex.h"
+#include "sidecar/engine/transaction_pool.h"
+
+namespace dbos::sidecar {
+
+class SessionTransactions {
+ public:
+  using Answer = TransactionPool::Answer;
+  static constexpr std::size_t kWaitingBytesMax = std::size_t{64} << 20;
+
+  // `pool` null: there is no application database, and every request is refused.
+  explicit SessionTransactions(TransactionPool* pool) : pool_(pool) {}
+
+  // `answer` comes once, on any thread, unless CloseAll comes before.
+  void Transact(std::uint64_t conversation, v1::TransactRequest& request, Answer answer);
+  void Execute(std::uint64_t seq, v1::ExecuteRequest& request, Answer answer);
+
+  // The process has gone: what is open is rolled back, and nothing more is taken.
+  void CloseAll();
+
+ private:
+  enum class Kind { kTransact, kExecute };
+  using Key = std::pair<Kind, std::uint64_t>;
+  using Conversation = std::shared_ptr<TransactionPool::Conversation>;
+
+  bool IsFull();
+  Conversation Open(const Key& key, std::size_t bytes);  // null after CloseAll
+  void Answered(const Key& key, std::size_t bytes, bool over);
+  void Post(const Key& key, TransactionRequest request, std::size_t bytes, Answer answer);
+
+  TransactionPool* const pool_;
+  Mutex mu_;
+  bool closed_ ABSL_GUARDED_BY(mu_) = false;
+  std::size_t waiting_bytes_ ABSL_GUARDED_BY(mu_) = 0;
+  std::map<Key, Conversation> open_ ABSL_GUARDED_BY(mu_);
+};
+
+// The refusal of every transaction where there is no application database.
+Error NoApplicationDatabase();
+
+}  // namespace dbos::sidecar
