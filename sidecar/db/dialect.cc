@@ -127,6 +127,7 @@ Dialect CockroachDialect(const std::string& schema) {
   Dialect dialect = PostgresDialect(schema);
   dialect.concurrently = "";  // index changes are online anyway
   dialect.pin_search_path = "";
+  dialect.joins_statements = false;
   dialect.notify = Dialect::Notify::kNo;                  // there is no pg_notify
   dialect.migration_lock = Dialect::MigrationLock::kRow;  // its advisory locks are always given
   dialect.database_identity = "SELECT CAST(crdb_internal.cluster_id() AS TEXT) || '/' || current_database()";

@@ -83,6 +83,10 @@ struct Dialect {
   SqlSyntax syntax = SqlSyntax::kPostgres;
   std::string script_settings;
 
+  // Whether a user's statement can be joined with the step's record into one. CockroachDB keeps no order of the rows in
+  // a WITH, and refuses to write one table twice.
+  bool joins_statements = true;
+
   // Sent once to a fresh connection, by what it is for.
   std::string writer_settings;
   std::string reader_settings;

@@ -24,6 +24,7 @@ inline constexpr std::size_t kTypesMax = 10'000;
 struct PostgresShape {
   std::vector<SqlColumn> columns;
   std::vector<unsigned int> types;
+  bool joins = true;  // false: it was tried in vain to join it with a record
 };
 
 class PostgresCatalog {

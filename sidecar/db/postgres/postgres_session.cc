@@ -5,7 +5,6 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_replace.h"
 #include "absl/time/clock.h"
 
 #include "sidecar/base/check.h"
@@ -83,6 +82,13 @@ PostgresSession::Calls PostgresSession::Opening() const {
   return calls;
 }
 
+// What our own statements look like depends on the server.
+absl::Status PostgresSession::Ready() {
+  if (state_ != State::kBegun || pipeline_.link().is_open()) return absl::OkStatus();
+  const absl::Status connected = pipeline_.Connect();
+  return connected.ok() ? connected : End(connected);
+}
+
 absl::Status PostgresSession::End(absl::Status why) {
   RollBack();
   return why;
@@ -120,17 +126,17 @@ absl::StatusOr<PostgresTrip> PostgresSession::Send(Calls& calls, Ends ends) {
   return trip;
 }
 
-SqlFailure PostgresSession::Failed(const PostgresTrip& trip, const Calls& calls, const NamedSql* sql,
-                                   std::size_t offset) {
+SqlFailure PostgresSession::Failed(const PostgresTrip& trip, const Calls& calls, const Place& place) {
   SqlFailure failure = FailureOf(trip.error.get());
   if (trip.error_is_stale) {
     failure.message = absl::StrCat("a table has changed since the statement was prepared: ", failure.message);
     failure.sqlstate = "40001";  // run again, it is prepared anew
   }
-  const bool is_last = trip.results.size() + 1 == calls.size();
-  const std::size_t at =
-      is_last && sql != nullptr ? OffsetOf(trip.error.get(), calls.back().text()) : std::string::npos;
-  if (at != std::string::npos && at >= offset) failure.position = PositionIn(*sql, 1, at - offset);
+  if (place.sql != nullptr && trip.results.size() == place.call) {
+    const std::size_t at = OffsetOf(trip.error.get(), calls[place.call].text());
+    const bool inside = at != std::string::npos && at >= place.offset && at <= place.offset + place.size;
+    if (inside) failure.position = PositionIn(*place.sql, place.first, at - place.offset);
+  }
   failure_ = failure;
   state_ = State::kAborted;
   return failure;
@@ -148,7 +154,7 @@ absl::StatusOr<SqlAnswer> PostgresSession::Run(const NamedSql& sql, const SqlVal
   Calls calls = Opening();
   calls.push_back(PostgresCall(sql, values).Kept().WithRows());
   ASSIGN_OR_RETURN(PostgresTrip trip, Send(calls, Ends::kNo));
-  if (trip.error != nullptr) return Failed(trip, calls, &sql, 0);
+  if (trip.error != nullptr) return Failed(trip, calls, {&sql, calls.size() - 1});
   return Rows(std::move(trip));
 }
 
@@ -170,7 +176,7 @@ absl::Status PostgresSession::NameTypes(PostgresTrip& trip) {
       ASSIGN_OR_RETURN(const PostgresTrip found, Send(calls, Ends::kNo));
       const bool known = found.error == nullptr && PQntuples(found.results.back().get()) > 0;
       name = known ? PQgetvalue(found.results.back().get(), 0, 0) : absl::StrCat(type);
-      if (found.error != nullptr) Failed(found, calls, nullptr, 0);
+      if (found.error != nullptr) Failed(found, calls, {});
       if (known) catalog_->SetTypeName(type, name);
     }
     trip.rows.columns[n].type = name;
@@ -178,16 +184,19 @@ absl::Status PostgresSession::NameTypes(PostgresTrip& trip) {
   return absl::OkStatus();
 }
 
-PostgresCall PostgresSession::CallOf(const Statement& statement) {
+const PostgresQuery& PostgresSession::QueryOf(const Statement& statement) {
   const bool one_row = statement.row_count() == 1;
   auto& queries = one_row ? one_row_queries_ : queries_;
-  auto found = queries.find(&statement.query());
-  if (found == queries.end()) {
-    found = queries.emplace(&statement.query(), PostgresQuery::Expand(pipeline_.dialect(), statement.query(), one_row))
-                .first;
-  }
-  PostgresCall call(found->second.sql);
-  call.AddArguments(found->second, statement);
+  const auto found = queries.find(&statement.query());
+  if (found != queries.end()) return found->second;
+  PostgresQuery query = PostgresQuery::Expand(pipeline_.dialect(), statement.query(), one_row);
+  return queries.emplace(&statement.query(), std::move(query)).first->second;
+}
+
+PostgresCall PostgresSession::CallOf(const Statement& statement) {
+  const PostgresQuery& query = QueryOf(statement);
+  PostgresCall call(query.sql);
+  call.AddArguments(query, statement);
   return std::move(call).Kept();
 }
 
@@ -202,7 +211,7 @@ absl::StatusOr<SqlAnswer> PostgresSession::OpenCursor(const NamedSql& sql, const
   calls.push_back(std::move(call));
   ASSIGN_OR_RETURN(PostgresTrip trip, Send(calls, Ends::kNo));
   if (trip.error != nullptr) {
-    SqlFailure failure = Failed(trip, calls, &sql, declare.size());
+    SqlFailure failure = Failed(trip, calls, {&sql, calls.size() - 1, declare.size()});
     if (!sql.is_query) failure.hint = "A cursor holds SELECT, VALUES, or a WITH that writes nothing.";
     return failure;
   }
@@ -217,7 +226,7 @@ absl::StatusOr<SqlAnswer> PostgresSession::Fetch(std::uint32_t rows) {
   Calls calls;
   calls.push_back(PostgresCall(absl::StrCat("FETCH FORWARD ", rows, " FROM ", kCursor)).WithRows());
   ASSIGN_OR_RETURN(PostgresTrip trip, Send(calls, Ends::kNo));
-  if (trip.error != nullptr) return Failed(trip, calls, nullptr, 0);
+  if (trip.error != nullptr) return Failed(trip, calls, {});
   ASSIGN_OR_RETURN(SqlAnswer answer, Rows(std::move(trip)));
   SqlRows& page = std::get<SqlRows>(answer);
   page.more = page.affected == static_cast<std::int64_t>(rows);
@@ -235,7 +244,7 @@ absl::StatusOr<SqlAnswer> PostgresSession::Savepoint(SavepointAction action) {
   if (action == SavepointAction::kRollBack) calls.emplace_back(absl::StrCat("ROLLBACK TO SAVEPOINT ", name));
   if (action != SavepointAction::kSet) calls.emplace_back(absl::StrCat("RELEASE SAVEPOINT ", name));
   ASSIGN_OR_RETURN(const PostgresTrip trip, Send(calls, Ends::kNo));
-  if (trip.error != nullptr) return Failed(trip, calls, nullptr, 0);
+  if (trip.error != nullptr) return Failed(trip, calls, {});
   savepoints_ = action == SavepointAction::kSet ? savepoints_ + 1 : savepoints_ - 1;
   if (action == SavepointAction::kRollBack && has_cursor_) has_cursor_ = cursor_depth_ <= savepoints_;
   if (action == SavepointAction::kRelease && has_cursor_) cursor_depth_ = std::min(cursor_depth_, savepoints_);
@@ -248,6 +257,11 @@ absl::StatusOr<SqlAnswer> PostgresSession::Commit(const Statement* record) {
     RollBack();
     return failure;
   }
+  if (state_ == State::kBegun && record == nullptr) {
+    RollBack();  // nothing was done
+    return SqlRows();
+  }
+  RETURN_IF_ERROR(Ready());
   Calls calls = Opening();
   if (record != nullptr) calls.push_back(CallOf(*record));
   return CommitWith(std::move(calls));
@@ -258,7 +272,7 @@ absl::StatusOr<SqlAnswer> PostgresSession::CommitWith(Calls calls) {
   calls.push_back(PostgresCall("COMMIT").Kept());
   ASSIGN_OR_RETURN(const PostgresTrip trip, Send(calls, Ends::kYes));
   if (trip.error != nullptr) {
-    const SqlFailure failure = Failed(trip, calls, nullptr, 0);
+    const SqlFailure failure = Failed(trip, calls, {});
     RollBack();
     return failure;
   }
@@ -268,27 +282,6 @@ absl::StatusOr<SqlAnswer> PostgresSession::CommitWith(Calls calls) {
   pipeline_.EndUse();
   if (said == "COMMIT") return SqlRows();
   return Failure("25P02", absl::StrCat("the database answered COMMIT with ", std::string(said)), "");
-}
-
-absl::StatusOr<SqlOutcome> PostgresSession::RunAndCommit(const NamedSql& sql, const SqlValues& values,
-                                                         const Statement* record) {
-  ASSIGN_OR_RETURN(SqlAnswer answer, Run(sql, values));
-  if (auto* failure = std::get_if<SqlFailure>(&answer)) {
-    RollBack();
-    return std::move(*failure);
-  }
-  std::string outcome = EncodeRows(std::get<SqlRows>(answer));
-  Calls calls;
-  if (record != nullptr) {
-    PostgresCall call = CallOf(*record);
-    const std::string parameter = absl::StrCat("CAST($", call.count() + 1, " AS text)");
-    call.set_text(absl::StrReplaceAll(call.text(), {{"{result}", parameter}}));
-    call.AddText(outcome);
-    calls.push_back(std::move(call));
-  }
-  ASSIGN_OR_RETURN(answer, CommitWith(std::move(calls)));
-  if (auto* failure = std::get_if<SqlFailure>(&answer)) return std::move(*failure);
-  return outcome;
 }
 
 void PostgresSession::RollBack() {

@@ -50,10 +50,26 @@ class PostgresSession : public SqlSession {
   absl::StatusOr<PostgresTrip> Send(Calls& calls, Ends ends);
   absl::StatusOr<PostgresTrip> Exchange(Calls& calls, Ends ends);
   absl::StatusOr<SqlAnswer> CommitWith(Calls calls);
+  absl::Status Ready();
   absl::Status Idle();
   absl::Status End(absl::Status why);
-  // The failure of a trip: with the position in `sql` where it is of that, whose text begins at `offset`.
-  SqlFailure Failed(const PostgresTrip& trip, const Calls& calls, const NamedSql* sql, std::size_t offset);
+  // Where a user's statement is among the calls of a trip, and in the text of its call.
+  struct Place {
+    const NamedSql* sql = nullptr;
+    std::size_t call = 0;
+    std::size_t offset = 0;
+    std::size_t first = 1;  // the number of its first parameter
+    std::size_t size = kSqlBytesMax * 2;
+  };
+  // The failure of a trip, which aborts the transaction.
+  SqlFailure Failed(const PostgresTrip& trip, const Calls& calls, const Place& place);
+  // RunAndCommit in one round trip; none: it cannot be done, and nothing was.
+  absl::StatusOr<std::optional<SqlOutcome>> RunJoined(const NamedSql& sql, const SqlValues& values,
+                                                      const Statement* record, const PostgresShape& shape);
+  // And in two. `tried`: what was joined in vain before, or null.
+  absl::StatusOr<SqlOutcome> RunApart(const NamedSql& sql, const SqlValues& values, const Statement* record,
+                                      const PostgresShape* tried);
+  const PostgresQuery& QueryOf(const Statement& statement);
   SqlFailure Aborted() const;
   absl::StatusOr<SqlAnswer> Rows(PostgresTrip trip);
   absl::Status NameTypes(PostgresTrip& trip);

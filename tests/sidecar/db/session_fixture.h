@@ -57,6 +57,28 @@ class SessionFixture : public testing::TestWithParam<DatabaseKind> {
     return Run(*session_, sql, std::move(parameters));
   }
 
+  SqlAnswer OpenCursor(const std::string& sql, std::uint32_t rows) {
+    const auto named = ParseNamedSql(sql, session_->syntax());
+    EXPECT_TRUE(named.ok()) << named.status();
+    return Answer(session_->OpenCursor(*named, {}, rows));
+  }
+  SqlAnswer Savepoint(SavepointAction action) { return Answer(session_->Savepoint(action)); }
+  // RunAndCommit: the outcome, or the failure's SQLSTATE and message.
+  std::string RunAndCommit(const std::string& sql, const Statement* record, std::vector<SqlParameter> parameters = {}) {
+    const SqlCommand command = {sql, std::move(parameters), 0};
+    const auto named = ParseNamedSql(sql, session_->syntax());
+    EXPECT_TRUE(named.ok()) << named.status();
+    const auto values = MatchParameters(*named, command);
+    EXPECT_TRUE(values.ok()) << values.status();
+    const auto outcome = session_->RunAndCommit(*named, *values, record);
+    if (!outcome.ok()) return std::string(outcome.status().ToString());
+    if (const auto* failure = std::get_if<SqlFailure>(&*outcome)) {
+      failure_ = *failure;
+      return failure->sqlstate + ": " + failure->message;
+    }
+    return std::get<std::string>(*outcome);
+  }
+
   // One row of a good answer: "a,b", null as "-"; several are joined by " | ".
   static std::string Show(const SqlAnswer& answer) {
     if (const auto* failure = std::get_if<SqlFailure>(&answer)) return failure->sqlstate + ": " + failure->message;
@@ -86,6 +108,7 @@ class SessionFixture : public testing::TestWithParam<DatabaseKind> {
   std::unique_ptr<TestDatabase> database_ = TestDatabase::Create(GetParam());
   Database opened_ = database_->Open();
   std::unique_ptr<SqlSession> session_ = opened_.open_session();
+  SqlFailure failure_;  // of RunAndCommit
 };
 
 }  // namespace dbos::sidecar
