@@ -78,7 +78,7 @@ def sidecar(bench: Bench, system: str, application: str) -> Iterator[tuple[Progr
 
 
 def requests(bench: Bench) -> dict[str, dict]:
-    crowd = {"do": "throughput", "count": COUNT, "concurrency": 50, "workflows": bench.scaled(300),
+    crowd = {"do": "throughput", "count": COUNT, "concurrency": 50, "workflows": bench.scaled(600),
              "seconds": bench.seconds}
     return {"one": crowd | {"kind": "one"}, "two": crowd | {"kind": "two"},
             "alone": {"do": "latency", "kind": "two", "count": COUNT_ALONE, "workflows": bench.scaled(100)}}
@@ -96,8 +96,7 @@ def measure(bench: Bench, side: str, apart: bool) -> dict:
         transactions = {"one": 0, "two": 0}
         workflows = 1
         for name, request in requests(bench).items():
-            warm_up = {"workflows": request["workflows"] // 2, "seconds": request.get("seconds", 0) / 4}
-            warm = program.ask(**request | warm_up)
+            warm = program.ask(**request | {"workflows": request["workflows"] // 2, "seconds": 0})
             answer = done[name] = metered(bench, program, request, **pids)
             answer["rate"] = answer["workflows"] * request["count"] / answer["seconds"]
             answer["cpu_us"] = {group: 1e6 * cpu / (answer["workflows"] * request["count"])
