@@ -6,15 +6,14 @@
 // Prints one JSON line: commits, seconds, median_us, p99_us.
 #include <functional>
 #include <iostream>
-#include <memory>
 #include <stdexcept>
 #include <string>
 #include <thread>
 
 #include <SQLiteCpp/SQLiteCpp.h>
-#include <libpq-fe.h>
 
 #include "latencies.h"
+#include "libpq.h"
 
 namespace dbos::benchmarks {
 namespace {
@@ -42,20 +41,6 @@ Latencies CommitFor(std::chrono::duration<double> time, int client, const Commit
     latencies.Add(Clock::now() - before);
   }
   return latencies;
-}
-
-using Connection = std::unique_ptr<PGconn, decltype(&PQfinish)>;
-
-void Expect(PGconn* connection, PGresult* raw) {
-  const std::unique_ptr<PGresult, decltype(&PQclear)> result(raw, &PQclear);
-  const ExecStatusType status = PQresultStatus(result.get());
-  if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) throw std::runtime_error(PQerrorMessage(connection));
-}
-
-Connection Connect(const std::string& url) {
-  Connection connection(PQconnectdb(url.c_str()), &PQfinish);
-  if (PQstatus(connection.get()) != CONNECTION_OK) throw std::runtime_error(PQerrorMessage(connection.get()));
-  return connection;
 }
 
 Latencies PostgresClient(const std::string& url, int client, double seconds) {

@@ -8,7 +8,8 @@
 //   {"do": "finish", "workflows": 1000}                   waits until so many recovered workflow bodies have returned
 // Environment: BENCH_DATABASE_URL, DBOS_TEST_PEER_DIR (a directory with node_modules), BENCH_STRAND_AT (a step index).
 import { createRequire } from "node:module";
-import { createInterface } from "node:readline";
+
+import { answer, closedLoop, now, serve, summary } from "./bench_loop.mjs";
 
 const require = createRequire(`${process.env.DBOS_TEST_PEER_DIR}/package.json`);
 const { DBOS } = require("@dbos-inc/dbos-sdk");
@@ -19,10 +20,6 @@ const stepLatenciesUs = [];
 let stranded = 0;
 let finished = 0;
 let onProgress = () => {};
-
-function now() {
-  return Number(process.hrtime.bigint()) / 1000;
-}
 
 async function body(index) {
   if (index === strandAt) {
@@ -49,32 +46,6 @@ async function bench(steps) {
 
 const workflow = DBOS.registerWorkflow(bench, { name: "bench" });
 
-function quantile(values, q) {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted.length === 0 ? 0 : sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))];
-}
-
-function summary(latenciesUs) {
-  return { median_us: quantile(latenciesUs, 0.5), p99_us: quantile(latenciesUs, 0.99) };
-}
-
-async function closedLoop({ steps, concurrency, workflows, seconds = 0 }) {
-  const latenciesUs = [];
-  const begin = now();
-  const mayStart = () => started < workflows || now() - begin < seconds * 1e6;
-  let started = 0;
-  const caller = async () => {
-    while (mayStart()) {
-      started += 1;
-      const before = now();
-      await workflow(steps);
-      latenciesUs.push(now() - before);
-    }
-  };
-  await Promise.all(Array.from({ length: concurrency }, caller));
-  return { workflows: latenciesUs.length, seconds: (now() - begin) / 1e6, ...summary(latenciesUs) };
-}
-
 async function reached(condition) {
   await new Promise((resolve) => {
     onProgress = () => condition() && resolve();
@@ -83,11 +54,11 @@ async function reached(condition) {
 }
 
 const requests = {
-  throughput: closedLoop,
-  latency: (request) => closedLoop({ ...request, concurrency: 1 }),
+  throughput: (request) => closedLoop(() => workflow(request.steps), request),
+  latency: (request) => requests.throughput({ ...request, concurrency: 1 }),
   steps: async (request) => {
     stepLatenciesUs.length = 0;
-    const { workflows, seconds } = await closedLoop({ ...request, concurrency: 1 });
+    const { workflows, seconds } = await requests.latency(request);
     return { workflows, seconds, ...summary(stepLatenciesUs) };
   },
   strand: async ({ workflows, steps }) => {
@@ -101,10 +72,6 @@ const requests = {
   },
 };
 
-function answer(value) {
-  process.stdout.write(`${JSON.stringify(value)}\n`);
-}
-
 DBOS.setConfig({
   name: "bench",
   systemDatabaseUrl: process.env.BENCH_DATABASE_URL,
@@ -115,9 +82,6 @@ DBOS.setConfig({
 answer({ launching: true });
 await DBOS.launch();
 answer({ ready: true });
-for await (const line of createInterface({ input: process.stdin })) {
-  const request = JSON.parse(line);
-  answer(await requests[request.do](request));
-}
+await serve(requests);
 await DBOS.shutdown({ workflowCompletionTimeoutMS: 1 });
 process.exit(0);

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from . import workloads
 from .report import Verdict, median, ratio, show
 from .sides import Bench
+from .transactions import transactions
 from .wire import wire
 from .workloads import Round
 
@@ -21,6 +22,7 @@ WORKLOADS: dict[str, Callable[[Bench, int], Round]] = {
     "wire": wire,
     "sqlite_at_50": workloads.sqlite_at_50,
     "memory": workloads.memory,
+    "transactions": transactions,
 }
 
 
@@ -55,8 +57,9 @@ def sqlite_steps(rounds: Rounds) -> dict:
                 Verdict("at_least", 2.5, 5), scope="peer: single rows committed by the bare library")
 
 
-def part(name: str, ours: float | None, peer: float | None, verdict: Verdict) -> dict:
-    return {"name": name, "ours": ours, "peer": peer, "ratio": ratio(ours, peer)} | verdict.fields(ours)
+def part(name: str, ours: float | None, peer: float | None, verdict: Verdict, judged: str = "ours") -> dict:
+    line = {"name": name, "ours": ours, "peer": peer, "ratio": ratio(ours, peer), "judged": judged}
+    return line | verdict.fields(line[judged])
 
 
 def round_trips(rounds: Rounds) -> dict:
@@ -86,6 +89,27 @@ def steadiness(rounds: Rounds) -> dict:
                   "bare_noise": entry["bare"]["noise"]} for entry in rounds], Verdict("at_least", 0.8))
 
 
+def transaction(figure: str, kind: str, key: str, verdict: Verdict,
+                limit: Verdict | None = None) -> Callable[[Rounds], dict]:
+    """One kind of transactions. With two databases half of it is enough, beside the SDK and beside our one database."""
+
+    def measure(all_kinds: Rounds) -> dict:
+        rounds = [{side: done if side == "bare" else done[kind] | {"rollbacks": done["rollbacks"]}
+                   for side, done in entry.items()} for entry in all_kinds]
+        middle = {side: median(rounds, side, key) for side in rounds[0]}
+        half = 0.5 if verdict.direction == "at_least" else 2
+        parts = [part("two_databases", middle["ours_apart"], middle["peer_apart"],
+                      Verdict(verdict.direction, verdict.floor * half), judged="ratio"),
+                 part("two_databases_beside_one", middle["ours_apart"], middle["ours"],
+                      Verdict(verdict.direction, half), judged="ratio")]
+        if limit:
+            parts.insert(0, part("bare_pipelined", middle["ours"], middle["bare"], limit, judged="ratio"))
+        return show(figure, middle["ours"], middle["peer"], "us" if key == "median_us" else "transactions/s", rounds,
+                    verdict, isolation=all_kinds[0]["bare"]["isolation"]["one"], parts=parts)
+
+    return measure
+
+
 FIGURES: dict[str, tuple[str, Callable[[Rounds], dict]]] = {
     "steps_10x50": ("ten_steps_at_50", throughput("steps_10x50", "steps/s", 12, 20)),
     "workflows_1x50": ("one_step_at_50", throughput("workflows_1x50", "workflows/s", 9, 14)),
@@ -98,4 +122,9 @@ FIGURES: dict[str, tuple[str, Callable[[Rounds], dict]]] = {
     "sqlite_steps_50": ("sqlite_at_50", sqlite_steps),
     "memory": ("memory", memory),
     "steadiness": ("ten_steps_at_50", steadiness),
+    "tx_one_x50": ("transactions", transaction("tx_one_x50", "one", "rate", Verdict("at_least", 6, 10),
+                                               limit=Verdict("at_least", 0.35, 0.5))),
+    "tx_two_x50": ("transactions", transaction("tx_two_x50", "two", "rate", Verdict("at_least", 4, 6))),
+    "tx_two_latency": ("transactions", transaction("tx_two_latency", "alone", "median_us",
+                                                   Verdict("at_most", 0.5, 0.35))),
 }

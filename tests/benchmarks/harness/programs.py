@@ -8,6 +8,7 @@ import tempfile
 import threading
 import time
 
+PEER_DIRECTORIES = {"DBOS_TEST_PEER_DIR", "DBOS_TEST_DATASOURCE_PEER_DIR"}
 ANSWER_SECONDS = 300  # a program that says nothing for so long is killed, and the run ends with its last words
 
 
@@ -68,13 +69,14 @@ class Program:
 class Sidecar:
     """dbos-sidecar serve, in a directory of its own that survives a restart."""
 
-    def __init__(self, binary: pathlib.Path, database_url: str, directory: pathlib.Path | None = None):
+    def __init__(self, binary: pathlib.Path, database_url: str, directory: pathlib.Path | None = None,
+                 **variables: str):
         self._own = tempfile.TemporaryDirectory(prefix="dbos-bench.") if directory is None else None
         self.directory = pathlib.Path(self._own.name) if self._own else directory
         self.address = f"unix:{self.directory}/sidecar.sock"
         environment = {"DBOS_APP_NAME": "bench", "DBOS_SYSTEM_DATABASE_URL": database_url,
                        "DBOS_SIDECAR_ADDRESS": self.address, "DBOS_STATE_DIR": str(self.directory / "state"),
-                       "DBOS_LOG_LEVEL": "warning"}
+                       "DBOS_LOG_LEVEL": "warning", **variables}
         self.log = self.directory / "sidecar.log"
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen([binary, "serve"], env=os.environ | environment, cwd=self.directory,
@@ -121,18 +123,22 @@ class Binaries:
         self.sidecar = build / "sidecar/server/dbos-sidecar"
         self.load = build / "tests/benchmarks/dbos-bench-load"
         self.stub = build / "tests/benchmarks/dbos-bench-stub"
+        self.transactions = build / "tests/benchmarks/dbos-bench-transactions"
         self.bare = build / "tests/benchmarks/dbos-bench-bare"
+        self.pipeline = build / "tests/benchmarks/dbos-bench-pipeline"
         self.proxy = build / "tests/testing/proxy/dbos-pg-proxy"
         self.peer = root / "tests/peer/bench_sdk.mjs"
-        wanted = [self.sidecar, self.load, self.stub, self.bare, self.proxy]
+        self.datasource_peer = root / "tests/peer/bench_datasource.mjs"
+        wanted = [self.sidecar, self.load, self.stub, self.transactions, self.bare, self.pipeline, self.proxy]
         if not all(path.exists() for path in wanted):
             if not (build / "build.ninja").exists():
                 subprocess.run(["cmake", "--preset", "release", "-B", build], cwd=root, check=True, stdout=2)
             subprocess.run(["ninja", "-C", build, *[path.name for path in wanted]], check=True, stdout=2)
-        if "DBOS_TEST_PEER_DIR" not in os.environ:
-            self._install_peer()
+        if not PEER_DIRECTORIES <= os.environ.keys():
+            self._install_peers()
 
-    def _install_peer(self) -> None:
-        script = 'root=$PWD; source deploy/ci/node.sh; prepare_node >&2 && echo "$PATH"; echo "$DBOS_TEST_PEER_DIR"'
+    def _install_peers(self) -> None:
+        script = 'root=$PWD; source deploy/ci/node.sh; prepare_node >&2 && env -0'
         answer = subprocess.run(["bash", "-c", script], cwd=self.root, check=True, text=True, stdout=subprocess.PIPE)
-        os.environ["PATH"], os.environ["DBOS_TEST_PEER_DIR"] = answer.stdout.split("\n")[:2]
+        environment = dict(line.split("=", 1) for line in answer.stdout.split("\0") if line)
+        os.environ.update({name: environment[name] for name in PEER_DIRECTORIES | {"PATH"}})

@@ -33,17 +33,22 @@ class Bench:
         wait_until_quiet(self.groups(**programs), self.patience)
 
     # ------------------------------------------------------------ bare
-    def bare(self, *arguments: object) -> dict:
-        """Single-row commits by the bare driver: {"rate", "median_us", "noise"}."""
+    def run_bare(self, binary: pathlib.Path, *arguments: object) -> dict:
+        """What a program without engine and RPC says of half a run, with its `rate` of commits and the noise."""
         self.quiet()
-        command = [self.binaries.bare, *arguments, self.seconds / 2]
+        command = [binary, *arguments, self.seconds / 2]
         process = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, text=True,
                                    start_new_session=True)
         with Meter(self.groups(bare=process.pid)) as meter:
             time.sleep(0.2)  # its connections are there by now
             raise_priority([self.postgres.pid])
             answer = json.loads(process.communicate()[0])
-        return {"rate": answer["commits"] / answer["seconds"], "median_us": answer["median_us"]} | _noise(meter)
+        return answer | {"rate": answer["commits"] / answer["seconds"]} | _noise(meter)
+
+    def bare(self, *arguments: object) -> dict:
+        """Single-row commits by the bare driver: {"rate", "median_us", "noise"}."""
+        answer = self.run_bare(self.binaries.bare, *arguments)
+        return {key: answer[key] for key in ("rate", "median_us", "noise")}
 
     def bare_postgres(self, clients: int) -> dict:
         self.postgres.empty("bench_bare")
@@ -67,11 +72,12 @@ class Bench:
 
     # ------------------------------------------------------------ ours
     @contextlib.contextmanager
-    def ours(self, url: str | None = None, load: bool = True) -> Iterator[tuple[Sidecar, Program | None]]:
+    def ours(self, url: str | None = None, load: bool = True,
+             **variables: str) -> Iterator[tuple[Sidecar, Program | None]]:
         if url is None:
             self.postgres.database("bench_ours")
             self.postgres.empty("bench_ours")
-        sidecar = Sidecar(self.binaries.sidecar, url or self.postgres.url("bench_ours"))
+        sidecar = Sidecar(self.binaries.sidecar, url or self.postgres.url("bench_ours"), **variables)
         program = None
         try:
             sidecar.wait_until_listening()
