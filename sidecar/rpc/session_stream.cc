@@ -235,7 +235,7 @@ void SessionStream::Translate(v1::ClientFrame& frame) {
 void SessionStream::Transact(v1::TransactFrame& frame) {
   if (!Admit(frame.seq(), {}) || !TakeRoom(frame.seq())) return;
   transactions_.Transact(frame.conversation(), *frame.mutable_request(),
-                         [session = shared_from_this(), seq = frame.seq()](TransactionAnswer answer) {
+                         [session = shared_from_this(), room = Room(), seq = frame.seq()](TransactionAnswer answer) {
                            session->Transacted(seq, std::move(answer));
                          });
 }
@@ -243,9 +243,14 @@ void SessionStream::Transact(v1::TransactFrame& frame) {
 void SessionStream::Execute(v1::ExecuteFrame& frame) {
   if (!Admit(frame.seq(), {}) || !TakeRoom(frame.seq())) return;
   transactions_.Execute(frame.seq(), *frame.mutable_request(),
-                        [session = shared_from_this(), seq = frame.seq()](TransactionAnswer answer) {
+                        [session = shared_from_this(), room = Room(), seq = frame.seq()](TransactionAnswer answer) {
                           session->Executed(seq, std::move(answer));
                         });
+}
+
+// What TakeRoom took is given back with the last copy: an answer may be dropped.
+std::shared_ptr<void> SessionStream::Room() {
+  return {nullptr, [session = shared_from_this()](void*) { session->inflight_.fetch_sub(1); }};
 }
 
 void SessionStream::Queue(EngineCall call, std::size_t bytes) {

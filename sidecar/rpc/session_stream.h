@@ -79,6 +79,7 @@ class SessionStream final : public grpc::ServerBidiReactor<v1::SessionRequest, v
   void Register(v1::Registrations& registrations);
   void Transact(v1::TransactFrame& frame);
   void Execute(v1::ExecuteFrame& frame);
+  std::shared_ptr<void> Room();
 
   // Answers of transactions, on the pool's threads.
   void Transacted(std::uint64_t seq, TransactionAnswer answer);

@@ -112,7 +112,6 @@ void SessionStream::Awaited(std::uint64_t seq, AwaitResult result) {
 }
 
 void SessionStream::Transacted(std::uint64_t seq, TransactionAnswer answer) {
-  inflight_.fetch_sub(1);
   Append(WireBytes(answer), [&](v1::ServerFrame& frame) {
     frame.mutable_transacted()->set_seq(seq);
     Put(std::move(answer), frame.mutable_transacted()->mutable_response());
@@ -121,7 +120,6 @@ void SessionStream::Transacted(std::uint64_t seq, TransactionAnswer answer) {
 }
 
 void SessionStream::Executed(std::uint64_t seq, TransactionAnswer answer) {
-  inflight_.fetch_sub(1);
   if (const auto* error = std::get_if<Error>(&answer)) return RefuseFrame(seq, *error);
   Append(WireBytes(answer), [&](v1::ServerFrame& frame) {
     frame.mutable_executed()->set_seq(seq);

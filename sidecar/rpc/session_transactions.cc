@@ -51,11 +51,11 @@ void SessionTransactions::Post(const Key& key, TransactionRequest request, std::
   if (request.begin && IsFull()) {
     return answer(Error{Reason::kInflightLimit, "too many bytes of transactions wait: send this one again later"});
   }
-  const Conversation conversation = Open(key, bytes);
-  if (conversation == nullptr) return;
+  const auto conversation = Take(key);
+  if (conversation == nullptr) return answer(TransactionEnded{TransactionEnded::How::kRolledBack, std::nullopt});
   pool_->Post(conversation, std::move(request),
-              [this, key, bytes, last, answer = std::move(answer)](TransactionAnswer given) mutable {
-                Answered(key, bytes, last || Ends(given));
+              [this, key, last, counted = Count(bytes), answer = std::move(answer)](TransactionAnswer given) mutable {
+                Answered(key, last || Ends(given));
                 answer(std::move(given));
               });
 }
@@ -65,29 +65,50 @@ bool SessionTransactions::IsFull() {
   return waiting_bytes_ > kWaitingBytesMax;
 }
 
-SessionTransactions::Conversation SessionTransactions::Open(const Key& key, std::size_t bytes) {
+// Until the returned token is gone.
+std::shared_ptr<void> SessionTransactions::Count(std::size_t bytes) {
   MutexLock lock(mu_);
-  if (closed_) return nullptr;
   waiting_bytes_ += bytes;
-  Conversation& conversation = open_[key];
-  if (conversation == nullptr) conversation = TransactionPool::Open();
-  return conversation;
+  return {nullptr, [this, bytes](void*) {
+            MutexLock locked(mu_);
+            waiting_bytes_ -= bytes;
+          }};
 }
 
-void SessionTransactions::Answered(const Key& key, std::size_t bytes, bool over) {
+std::shared_ptr<TransactionPool::Conversation> SessionTransactions::Take(const Key& key) {
+  std::shared_ptr<TransactionPool::Conversation> left;
+  {
+    MutexLock lock(mu_);
+    if (closed_) return nullptr;
+    Open& open = open_[key];
+    if (!open.busy) {
+      if (open.conversation == nullptr) open.conversation = TransactionPool::Open();
+      open.busy = true;
+      return open.conversation;
+    }
+    left = std::move(open.conversation);
+    open_.erase(key);
+  }
+  TransactionPool::Close(left);
+  return nullptr;
+}
+
+void SessionTransactions::Answered(const Key& key, bool over) {
   MutexLock lock(mu_);
-  waiting_bytes_ -= bytes;
-  if (over) open_.erase(key);
+  const auto found = open_.find(key);
+  if (found == open_.end()) return;
+  found->second.busy = false;
+  if (over) open_.erase(found);
 }
 
 void SessionTransactions::CloseAll() {
-  std::map<Key, Conversation> open;
+  std::map<Key, Open> open;
   {
     MutexLock lock(mu_);
     closed_ = true;
     open.swap(open_);
   }
-  for (const auto& [key, conversation] : open) TransactionPool::Close(conversation);
+  for (const auto& [key, one] : open) TransactionPool::Close(one.conversation);
 }
 
 }  // namespace dbos::sidecar

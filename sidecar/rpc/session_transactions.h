@@ -24,7 +24,9 @@ class SessionTransactions {
   // `pool` null: there is no application database, and every request is refused.
   explicit SessionTransactions(TransactionPool* pool) : pool_(pool) {}
 
-  // `answer` comes once, on any thread, unless CloseAll comes before.
+  // `answer` comes once, on any thread, or is dropped: after CloseAll, and when another request of the conversation
+  // comes before it, which means that nobody waits for it any more. That one's transaction is rolled back, whatever the
+  // other says.
   void Transact(std::uint64_t conversation, v1::TransactRequest& request, Answer answer);
   void Execute(std::uint64_t seq, v1::ExecuteRequest& request, Answer answer);
 
@@ -34,18 +36,23 @@ class SessionTransactions {
  private:
   enum class Kind { kTransact, kExecute };
   using Key = std::pair<Kind, std::uint64_t>;
-  using Conversation = std::shared_ptr<TransactionPool::Conversation>;
+  struct Open {
+    std::shared_ptr<TransactionPool::Conversation> conversation;
+    bool busy = false;  // a request has no answer yet
+  };
 
   bool IsFull();
-  Conversation Open(const Key& key, std::size_t bytes);  // null after CloseAll
-  void Answered(const Key& key, std::size_t bytes, bool over);
+  // Null: the request is not to be handled.
+  std::shared_ptr<TransactionPool::Conversation> Take(const Key& key);
+  void Answered(const Key& key, bool over);
+  std::shared_ptr<void> Count(std::size_t bytes);
   void Post(const Key& key, TransactionRequest request, std::size_t bytes, Answer answer);
 
   TransactionPool* const pool_;
   Mutex mu_;
   bool closed_ ABSL_GUARDED_BY(mu_) = false;
   std::size_t waiting_bytes_ ABSL_GUARDED_BY(mu_) = 0;
-  std::map<Key, Conversation> open_ ABSL_GUARDED_BY(mu_);
+  std::map<Key, Open> open_ ABSL_GUARDED_BY(mu_);
 };
 
 // The refusal of every transaction where there is no application database.

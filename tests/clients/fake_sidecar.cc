@@ -68,8 +68,9 @@ std::unique_ptr<App> FakeSidecar::MakeApp(AppOptions options) {
     log_ += line + "\n";
   };
   options.drain_timeout = std::chrono::milliseconds(200);
-  return std::make_unique<App>(std::make_shared<detail::AppRuntime>(
-      std::move(options), std::make_unique<Link>(*this), nullptr, std::make_shared<runtime::SqlStreams>(sql_channel_)));
+  const auto sql = std::make_shared<runtime::SqlStreams>(sql_channel_);
+  return std::make_unique<App>(
+      std::make_shared<detail::AppRuntime>(std::move(options), std::make_unique<Link>(*this), nullptr, sql, sql));
 }
 
 // One round: takes what was written, handles it, and delivers the answers without the lock. False when it is over.

@@ -24,6 +24,7 @@
 #include "clients/cpp/src/app_runtime.h"
 #include "clients/cpp/src/channel.h"
 #include "clients/cpp/src/grpc_transport.h"
+#include "clients/cpp/src/sql_stream.h"
 #include "clients/cpp/src/unary_access.h"
 #include "tests/e2e/faulty_transport.h"
 

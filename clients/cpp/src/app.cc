@@ -6,6 +6,7 @@
 #include "app_runtime.h"
 #include "channel.h"
 #include "grpc_transport.h"
+#include "sql_stream.h"
 #include "unary_access.h"
 
 namespace dbos {

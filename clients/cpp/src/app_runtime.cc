@@ -40,16 +40,18 @@ const char* WhyNotAdopted(v1::Reattached::Verdict verdict) {
 }  // namespace
 
 AppRuntime::AppRuntime(AppOptions options, std::unique_ptr<runtime::Transport> transport,
-                       std::shared_ptr<WorkflowAccess> unary, std::shared_ptr<runtime::SqlStreams> sql)
+                       std::shared_ptr<WorkflowAccess> unary, std::shared_ptr<runtime::SqlDoor> sql,
+                       std::shared_ptr<runtime::SqlDoor> workflow_sql)
     : options_(std::move(options)),
       incarnation_(runtime::RandomUuid()),
       transport_(std::move(transport)),
       unary_(std::move(unary)),
-      sql_(std::move(sql)),
-      outside_sql_(sql_),
+      outside_sql_(std::move(sql)),
       holds_(timers_),
       pool_(options_.max_threads),
-      session_(*transport_, *this, timers_) {
+      session_(*transport_, *this, timers_),
+      session_sql_(session_),
+      workflow_sql_(std::move(workflow_sql)) {
 }
 
 AppRuntime::~AppRuntime() {
@@ -142,7 +144,8 @@ void AppRuntime::OnDispatch(v1::Execution& dispatched) {
     if (cause != StopCause::kCancelled) Log("workflow " + workflow_id + ": " + why);
     if (cause == StopCause::kLost || cause == StopCause::kCancelled) Forget(workflow_id, token);
   };
-  const runtime::Services services{session_, holds_, timers_, pool_, *sql_};
+  runtime::SqlDoor& sql = workflow_sql_ != nullptr ? *workflow_sql_ : session_sql_;
+  const runtime::Services services{session_, holds_, timers_, pool_, sql};
   auto execution = std::make_shared<runtime::Execution>(services, dispatched, std::move(events));
   {
     const runtime::MutexLock lock(mu_);

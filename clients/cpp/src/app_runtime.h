@@ -20,6 +20,7 @@
 #include "mutex.h"
 #include "outside_sql.h"
 #include "session.h"
+#include "session_sql.h"
 #include "timers.h"
 #include "transport.h"
 #include "worker_pool.h"
@@ -28,9 +29,10 @@ namespace dbos::detail {
 
 class AppRuntime final : public WorkflowAccess, private runtime::SessionDelegate {
  public:
-  // `unary` answers what needs no session, `sql` leads to the application database.
+  // What needs no session: `unary` answers it, and `sql` leads to the application database. `workflow_sql` does so for
+  // workflows; null: the session.
   AppRuntime(AppOptions options, std::unique_ptr<runtime::Transport> transport, std::shared_ptr<WorkflowAccess> unary,
-             std::shared_ptr<runtime::SqlStreams> sql);
+             std::shared_ptr<runtime::SqlDoor> sql, std::shared_ptr<runtime::SqlDoor> workflow_sql = nullptr);
   AppRuntime(const AppRuntime&) = delete;
   AppRuntime& operator=(const AppRuntime&) = delete;
   ~AppRuntime() override;
@@ -81,7 +83,6 @@ class AppRuntime final : public WorkflowAccess, private runtime::SessionDelegate
   const std::string incarnation_;
   const std::unique_ptr<runtime::Transport> transport_;
   const std::shared_ptr<WorkflowAccess> unary_;
-  const std::shared_ptr<runtime::SqlStreams> sql_;
   OutsideSql outside_sql_;
   std::unordered_map<std::string, Registered> workflows_;  // constant after Launch
 
@@ -89,6 +90,8 @@ class AppRuntime final : public WorkflowAccess, private runtime::SessionDelegate
   runtime::Holds holds_;
   runtime::WorkerPool pool_;
   runtime::Session session_;
+  runtime::SessionSql session_sql_;
+  const std::shared_ptr<runtime::SqlDoor> workflow_sql_;  // null: session_sql_
 
   runtime::Mutex mu_;
   runtime::CondVar changed_;

@@ -3,6 +3,7 @@
 #include "channel.h"
 #include "migration_calls.h"
 #include "outside_sql.h"
+#include "sql_stream.h"
 #include "unary_access.h"
 
 namespace dbos {

@@ -20,7 +20,7 @@
 #include "journal.h"
 #include "replay.h"
 #include "retry.h"
-#include "sql_stream.h"
+#include "sql_door.h"
 #include "transaction_run.h"
 #include "worker_pool.h"
 
@@ -32,7 +32,7 @@ struct Services {
   Holds& holds;
   Timers& timers;
   WorkerPool& pool;
-  SqlStreams& sql;
+  SqlDoor& sql;
 };
 
 class Execution final : public detail::Operations, public AttemptWorld, public std::enable_shared_from_this<Execution> {

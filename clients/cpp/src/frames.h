@@ -23,6 +23,8 @@ enum class FrameKind : std::uint32_t {
   kRelease = 7,
   kPong = 8,
   kDrain = 9,
+  kTransact = 12,
+  kExecute = 13,
 };
 
 // Appends one frame; `body` is the serialized frame message. seq 0: the frame has none.

@@ -6,6 +6,41 @@
 
 namespace dbos::runtime {
 
+namespace {
+
+bool IsOfSql(FrameKind kind) {
+  return kind == FrameKind::kTransact || kind == FrameKind::kExecute;
+}
+
+}  // namespace
+
+bool Outbox::IsSql(std::uint64_t seq) const {
+  const auto wait = waits_.find(seq);
+  return wait != waits_.end() && IsOfSql(wait->second.kind);
+}
+
+std::vector<std::shared_ptr<OperationOwner>> Outbox::TakeBound() {
+  std::vector<std::shared_ptr<OperationOwner>> owners;
+  for (std::size_t n = sent_; n < queue_.size();) {
+    if (queue_[n].operation.kind != FrameKind::kTransact) {
+      ++n;
+      continue;
+    }
+    owners.push_back(std::move(queue_[n].operation.owner));
+    queue_.erase(queue_.begin() + static_cast<std::ptrdiff_t>(n));
+  }
+  for (auto wait = waits_.begin(); wait != waits_.end();) {
+    if (wait->second.kind != FrameKind::kTransact) {
+      ++wait;
+      continue;
+    }
+    owners.push_back(std::move(wait->second.owner));
+    wait = waits_.erase(wait);
+    --in_flight_;
+  }
+  return owners;
+}
+
 void Outbox::Push(Operation operation) {
   queue_.push_back({.operation = std::move(operation)});
 }
@@ -20,7 +55,7 @@ std::string Outbox::NextMessage() {
     AppendFrame(slot.operation.kind, slot.operation.body, slot.seq, message);
     ++in_flight_;
     ++sent_;
-    if (slot.operation.kind != FrameKind::kAwait) continue;
+    if (slot.operation.kind != FrameKind::kAwait && !IsOfSql(slot.operation.kind)) continue;
     waits_.emplace(slot.seq, std::move(slot.operation));
     slot.answered = true;
   }

@@ -1,8 +1,8 @@
 // Outbox: the operations of a session that are not acknowledged yet, in order, and the messages made of them.
 //
 // An operation stays until it is answered, so that after a reconnect everything unanswered can be sent again in the
-// same order. Waits (AwaitFrame) are answered in any order and kept apart, so that they do not keep the rest from
-// leaving.
+// same order. What is answered in any order (AwaitFrame, and the transactions) is kept apart, so that it does not keep
+// the rest from leaving. A request of an open transaction is never sent again: the transaction went with its stream.
 //
 // Threads: none of its own; the session's lock guards it. Limits: a message holds about `kMessageBytes`, and no more
 //          operations than `max_in_flight` are unanswered on the stream; the others wait here.
@@ -33,6 +33,8 @@ class OperationOwner {
   virtual void OnRefused(const v1::ErrorDetail& error) = 0;
   virtual void OnStarted(const v1::StartWorkflowResponse& /*response*/) {}
   virtual void OnAwaited(const v1::AwaitWorkflowResponse& /*response*/) {}
+  virtual void OnTransacted(v1::TransactResponse& /*response*/) {}
+  virtual void OnExecuted(v1::ExecuteResponse& /*response*/) {}
   // True: the execution was stopped, do not send this again. Called with the session's lock held: must take none.
   virtual bool Abandoned() const = 0;
   // Operations of one execution stay in order. This names the execution; by default every owner is one of its own.
@@ -70,10 +72,14 @@ class Outbox {
   // on the stream: whatever the answers to that are, it has them again. Nothing but control frames leaves until Resume.
   // False: there is nothing new to resume.
   bool SendAgain(std::uint64_t seq);
+  // Whether it is of a transaction: then whoever runs that knows what to do about a refusal.
+  bool IsSql(std::uint64_t seq) const;
   void Resume() { paused_ = false; }
 
   // A new stream: everything unanswered is to be sent again, apart from what was abandoned.
   void Rewind();
+  // The stream is gone, and with it what it stood for: the open transactions. Their owners.
+  std::vector<std::shared_ptr<OperationOwner>> TakeBound();
   // Empties it, for a session that is over for good.
   std::vector<std::shared_ptr<OperationOwner>> Clear();
 

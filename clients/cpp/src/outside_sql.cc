@@ -35,7 +35,7 @@ void OutsideSql::RunTransaction(const TransactionOptions& options, const std::fu
   runtime::RefuseInTransaction();
   runtime::CheckTransactionOptions("transaction", options);
   OutsideWorld world;
-  runtime::OutsideRun({.streams = *streams_, .name = {}, .options = options}, world).Run([&](Transaction& transaction) {
+  runtime::OutsideRun({.door = *door_, .name = {}, .options = options}, world).Run([&](Transaction& transaction) {
     body(transaction);
     return std::string("null");
   });
@@ -47,7 +47,7 @@ Rows OutsideSql::RunSql(std::string_view sql, const SqlParams& params, const Tra
   v1::SqlStatement statement;
   runtime::EncodeStatement(sql, params, 0, statement);
   OutsideWorld world;
-  runtime::OutsideRun run({.streams = *streams_, .name = {}, .options = options}, world);
+  runtime::OutsideRun run({.door = *door_, .name = {}, .options = options}, world);
   return Decode<Rows>(run.Execute(statement));
 }
 

@@ -7,19 +7,19 @@
 
 #include <dbos/detail/sql_operations.h>
 
-#include "sql_stream.h"
+#include "sql_door.h"
 
 namespace dbos::detail {
 
 class OutsideSql final : public SqlAccess {
  public:
-  explicit OutsideSql(std::shared_ptr<runtime::SqlStreams> streams) : streams_(std::move(streams)) {}
+  explicit OutsideSql(std::shared_ptr<runtime::SqlDoor> door) : door_(std::move(door)) {}
 
   void RunTransaction(const TransactionOptions& options, const std::function<void(Transaction&)>& body) override;
   Rows RunSql(std::string_view sql, const SqlParams& params, const TransactionOptions& options) override;
 
  private:
-  const std::shared_ptr<runtime::SqlStreams> streams_;
+  const std::shared_ptr<runtime::SqlDoor> door_;
 };
 
 }  // namespace dbos::detail

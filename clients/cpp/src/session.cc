@@ -15,6 +15,13 @@ constexpr milliseconds kSilenceCheck{1000};
 constexpr std::chrono::seconds kCloseMax{2};
 constexpr milliseconds kHelpMax{20};
 
+v1::ErrorDetail LostError(const std::string& why) {
+  v1::ErrorDetail error;
+  error.set_reason(v1::REASON_DISCONNECTED);
+  error.set_message("the connection to the sidecar was lost: " + why);
+  return error;
+}
+
 v1::ErrorDetail ClosedError() {
   v1::ErrorDetail error;
   error.set_reason(v1::REASON_DISCONNECTED);
@@ -93,6 +100,18 @@ bool Session::Enqueue(Operation operation) {
   const MutexLock lock(mu_);
   // A session that is over has stopped, or is about to stop, every execution: nobody waits for this answer.
   if (state_ == State::kClosed) return false;
+  outbox_.Push(std::move(operation));
+  return MayWrite();
+}
+
+std::optional<std::uint64_t> Session::ReadyStream() const {
+  const MutexLock lock(mu_);
+  return state_ == State::kReady ? std::optional(stream_) : std::nullopt;
+}
+
+std::optional<bool> Session::EnqueueOn(std::uint64_t stream, Operation operation) {
+  const MutexLock lock(mu_);
+  if (state_ != State::kReady || stream_ != stream) return std::nullopt;
   outbox_.Push(std::move(operation));
   return MayWrite();
 }
@@ -195,6 +214,14 @@ void Session::HandleAnswer(v1::ServerFrame& frame) {
       return Answer(frame.started().seq(), [&](auto& owner) { owner.OnStarted(frame.started().response()); });
     case v1::ServerFrame::kAwaited:
       return Answer(frame.awaited().seq(), [&](auto& owner) { owner.OnAwaited(frame.awaited().response()); });
+    case v1::ServerFrame::kTransacted: {
+      v1::TransactResponse& response = *frame.mutable_transacted()->mutable_response();
+      return Answer(frame.transacted().seq(), [&](auto& owner) { owner.OnTransacted(response); });
+    }
+    case v1::ServerFrame::kExecuted: {
+      v1::ExecuteResponse& response = *frame.mutable_executed()->mutable_response();
+      return Answer(frame.executed().seq(), [&](auto& owner) { owner.OnExecuted(response); });
+    }
     case v1::ServerFrame::kCancel:
       return delegate_.OnCancel(frame.cancel());
     case v1::ServerFrame::kEvict:
@@ -245,10 +272,15 @@ void Session::HandleAcknowledged(const v1::Acknowledged& acknowledged) {
 
 void Session::HandleRefused(const v1::Refused& refused) {
   const v1::RetryClass retry = refused.error().retry();
-  if (retry == v1::RETRY_CLASS_SAME_REQUEST || retry == v1::RETRY_CLASS_AFTER_RECONNECT) {
+  if ((retry == v1::RETRY_CLASS_SAME_REQUEST || retry == v1::RETRY_CLASS_AFTER_RECONNECT) && !IsSql(refused.seq())) {
     return SendAgainLater(refused.seq());
   }
   Answer(refused.seq(), [&](auto& owner) { owner.OnRefused(refused.error()); });
+}
+
+bool Session::IsSql(std::uint64_t seq) const {
+  const MutexLock lock(mu_);
+  return outbox_.IsSql(seq);
 }
 
 // The sidecar has no room for it, or no database: the whole session gives it a moment.
@@ -301,15 +333,19 @@ void Session::RefuseAll(const v1::ErrorDetail& error) {
 
 void Session::OnClosed(const std::string& why) {
   milliseconds delay{0};
+  std::vector<std::shared_ptr<OperationOwner>> bound;
   {
     const MutexLock lock(mu_);
     stream_open_ = false;
+    ++stream_;
     changed_.NotifyAll();
     if (state_ == State::kClosed) return;
     state_ = State::kConnecting;
+    bound = outbox_.TakeBound();
     delay = reconnect_delay_;
     reconnect_delay_ = std::clamp(delay * 2, kReconnectDelayMin, kReconnectDelayMax);
   }
+  for (const auto& owner : bound) owner->OnRefused(LostError(why));
   delegate_.Log("connection to the sidecar lost, connecting again: " + why);
   timers_.After(delay, [this] { Connect(); });
 }

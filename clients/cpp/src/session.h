@@ -9,6 +9,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -56,6 +57,10 @@ class Session final : public TransportEvents {
   [[nodiscard]] bool Enqueue(Operation operation);
   [[nodiscard]] bool EnqueueControl(FrameKind kind, const std::string& body);
   void Pump();
+  // For what belongs to one stream. The number of the stream that is ready now; none: there is none.
+  std::optional<std::uint64_t> ReadyStream() const;
+  // As Enqueue; none: that stream is gone.
+  [[nodiscard]] std::optional<bool> EnqueueOn(std::uint64_t stream, Operation operation);
   // For all others: sends, or refuses at once when the session is over.
   void Send(Operation operation);
 
@@ -87,6 +92,7 @@ class Session final : public TransportEvents {
   void HandleRefused(const v1::Refused& refused);
   void HandleFatal(const v1::ErrorDetail& error);
   void SendAgainLater(std::uint64_t seq);
+  bool IsSql(std::uint64_t seq) const;
   void Answer(std::uint64_t seq, const std::function<void(OperationOwner&)>& tell);
   void RefuseAll(const v1::ErrorDetail& error);
   void WatchSilence();
@@ -102,6 +108,7 @@ class Session final : public TransportEvents {
   CondVar changed_;
   State state_ ABSL_GUARDED_BY(mu_) = State::kIdle;
   bool stream_open_ ABSL_GUARDED_BY(mu_) = false;
+  std::uint64_t stream_ ABSL_GUARDED_BY(mu_) = 1;
   bool closing_ ABSL_GUARDED_BY(mu_) = false;
   bool reading_ ABSL_GUARDED_BY(mu_) = false;  // a message is being handled; whoever handles it pumps afterwards
   bool writing_ ABSL_GUARDED_BY(mu_) = false;

@@ -16,7 +16,7 @@
 #include <dbos/detail/operations.h>
 
 #include "error_records.h"
-#include "sql_stream.h"
+#include "sql_door.h"
 #include "transaction_try.h"
 
 namespace dbos::runtime {
@@ -43,7 +43,7 @@ class TransactionWorld {
 };
 
 struct TransactionCall {
-  SqlStreams& streams;
+  SqlDoor& door;
   std::string_view name;
   const TransactionOptions& options;
   std::optional<v1::TransactionStep> step = std::nullopt;  // none: outside of a workflow

@@ -15,7 +15,7 @@
 #include <dbos/detail/sql_operations.h>
 
 #include "error_records.h"
-#include "sql_stream.h"
+#include "sql_door.h"
 
 namespace dbos::runtime {
 
@@ -38,7 +38,7 @@ struct TryEnd {
 class TransactionTry final : public detail::SqlConnection {
  public:
   struct Settings {
-    SqlStreams& streams;
+    SqlDoor& door;
     std::string_view name;  // for errors
     v1::BeginTransaction begin;
     std::size_t max_message_bytes;
@@ -65,6 +65,8 @@ class TransactionTry final : public detail::SqlConnection {
   const TryEnd& Finish(v1::TransactRequest& request);
   // False: no answer. The first one begins the transaction.
   bool Exchange(v1::TransactRequest& request);
+  // After an exchange that failed: the status of the stream is the answer, if it has a reason.
+  bool RefusedByStatus();
   bool ExchangeOnce(const v1::TransactRequest& request);
   // Takes an answer that ends the transaction. False: it is none.
   bool TakeEnd();
@@ -73,7 +75,7 @@ class TransactionTry final : public detail::SqlConnection {
 
   const Settings settings_;
   std::unique_ptr<SqlStream> stream_;
-  SystemTime deadline_;
+  SteadyTime deadline_;
   v1::TransactResponse response_;
   std::uint64_t cursor_ = 0;
   std::optional<TryEnd> end_;

@@ -65,14 +65,13 @@ std::string Execution::RunSqlStep(std::string_view name, const TransactionOption
   const std::int32_t step_id = next_step_++;
   if (const v1::StepRecord* recorded = TakeRecorded(step_id, name)) return ValueOfStep(OutcomeOf(recorded->outcome()));
   journal_->WaitDurable(journal_->Flush());
-  services_.session.HelpNoMore();
   v1::TransactionStep step;
   *step.mutable_execution() = ref_;
   step.set_step_id(step_id);
   step.set_name(name.data(), name.size());
   step.set_started_at_ms(NowMs());
   StepWorld world(*this, services_.session);
-  const TransactionCall call{.streams = services_.sql, .name = name, .options = options, .step = step};
+  const TransactionCall call{.door = services_.sql, .name = name, .options = options, .step = step};
   StepRun step_run(call, world);
   const StepRun::Result result = run(step_run);
   if (!result.recorded) RecordStep(step_id, name, result.outcome, step.started_at_ms());
