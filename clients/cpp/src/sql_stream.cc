@@ -1,69 +1,128 @@
 #include "sql_stream.h"
 
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "protocol_errors.h"
+#include "request_limits.h"
 
 namespace dbos::runtime {
 namespace {
 
 constexpr std::size_t kIdleMax = 64;
 
+// What a failed call says about itself. Without a reason: it got no answer.
+v1::ErrorDetail RefusalOf(const grpc::Status& status, const grpc::ClientContext& context) {
+  v1::ErrorDetail refusal;
+  refusal.set_reason(ReasonOf(context));
+  refusal.set_message(status.error_message());
+  if (refusal.reason() != v1::REASON_UNSPECIFIED) return refusal;
+  if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED) {
+    refusal.set_reason(v1::REASON_UNSUPPORTED);
+    refusal.set_message("this sidecar runs no transactions; bring it to the client's version");
+  } else if (status.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED) {
+    refusal.set_reason(v1::REASON_PAYLOAD_TOO_LARGE);
+    refusal.set_message("the rows do not fit into a message of " + std::to_string(kMessageBytesMax) +
+                        " bytes: stream them (" + status.error_message() + ")");
+  }
+  return refusal;
+}
+
 }  // namespace
 
-SqlStream::SqlStream(v1::TransactionService::Stub& stub) {
+void SqlEvents::Expect(int events) {
+  const MutexLock lock(mu_);
+  expected_ = events;
+  all_ok_ = true;
+}
+
+// Notified under the lock: whoever waits may be gone a moment later.
+void SqlEvents::Arrived(bool ok) {
+  const MutexLock lock(mu_);
+  all_ok_ = all_ok_ && ok;
+  if (--expected_ == 0) changed_.NotifyOne();
+}
+
+bool SqlEvents::WaitUntil(SteadyTime deadline) {
+  const MutexLock lock(mu_);
+  while (expected_ > 0) {
+    if (!changed_.WaitUntil(mu_, deadline) && expected_ > 0) return false;
+  }
+  return true;
+}
+
+bool SqlEvents::Wait() {
+  const MutexLock lock(mu_);
+  while (expected_ > 0) changed_.Wait(mu_);
+  return all_ok_;
+}
+
+SqlStream::SqlStream(v1::TransactionService::Stub& stub, grpc::CompletionQueue& queue) {
   context_.set_wait_for_ready(true);
-  stream_ = stub.PrepareAsyncTransact(&context_, &queue_);
+  stream_ = stub.PrepareAsyncTransact(&context_, &queue);
 }
 
 SqlStream::~SqlStream() {
+  if (!started_ || finished_) return;
   context_.TryCancel();
-  grpc::Status status;
-  if (started_) stream_->Finish(&status, this);
-  queue_.Shutdown();
-  void* tag = nullptr;
-  bool ok = false;
-  while (queue_.Next(&tag, &ok)) {
-  }
+  TakeRefusal();
 }
 
-bool SqlStream::Exchange(const v1::TransactRequest& request, v1::TransactResponse& response, SystemTime deadline) {
+bool SqlStream::Exchange(const v1::TransactRequest& request, v1::TransactResponse& response, SteadyTime deadline) {
   if (!started_) {
     started_ = true;
-    stream_->StartCall(this);
-    if (!Wait(1, deadline)) return false;
+    events_.Expect(1);
+    stream_->StartCall(&events_);
+    if (!Wait(deadline)) return false;
   }
-  stream_->Write(request, this);
-  stream_->Read(&response, this);
-  used_ = Wait(2, deadline);
+  events_.Expect(2);
+  stream_->Write(request, &events_);
+  stream_->Read(&response, &events_);
+  used_ = Wait(deadline);
   return used_;
 }
 
-bool SqlStream::Wait(int events, SystemTime deadline) {
-  bool all_ok = true;
-  while (events > 0) {
-    void* tag = nullptr;
-    bool ok = false;
-    switch (queue_.AsyncNext(&tag, &ok, deadline)) {
-      case grpc::CompletionQueue::GOT_EVENT:
-        --events;
-        all_ok = all_ok && ok;
-        break;
-      case grpc::CompletionQueue::TIMEOUT:
-        all_ok = false;
-        context_.TryCancel();  // the events that are still to come fail now
-        deadline = SystemTime::max();
-        break;
-      case grpc::CompletionQueue::SHUTDOWN:
-        return false;
-    }
-  }
-  return all_ok;
+v1::ErrorDetail SqlStream::TakeRefusal() {
+  finished_ = true;
+  grpc::Status status;
+  events_.Expect(1);
+  stream_->Finish(&status, &events_);
+  events_.Wait();
+  return RefusalOf(status, context_);
+}
+
+bool SqlStream::Wait(SteadyTime deadline) {
+  if (!events_.WaitUntil(deadline)) context_.TryCancel();  // what is still to come fails now
+  return events_.Wait();
 }
 
 SqlStreams::SqlStreams(const std::shared_ptr<grpc::Channel>& channel)
     : stub_(v1::TransactionService::NewStub(channel)) {
+}
+
+SqlStreams::~SqlStreams() {
+  DropIdle();
+  queue_.Shutdown();
+  std::thread thread;
+  {
+    const MutexLock lock(mu_);
+    thread.swap(thread_);
+  }
+  if (thread.joinable()) thread.join();
+  Run();  // what is left, if the thread never ran
+}
+
+grpc::CompletionQueue& SqlStreams::Queue() {
+  const MutexLock lock(mu_);
+  if (!thread_.joinable()) thread_ = std::thread([this] { Run(); });
+  return queue_;
+}
+
+void SqlStreams::Run() {
+  void* tag = nullptr;
+  bool ok = false;
+  while (queue_.Next(&tag, &ok)) static_cast<SqlEvents*>(tag)->Arrived(ok);
 }
 
 std::unique_ptr<SqlStream> SqlStreams::Take() {
@@ -79,7 +138,7 @@ std::unique_ptr<SqlStream> SqlStreams::Take() {
 }
 
 std::unique_ptr<SqlStream> SqlStreams::New() {
-  return std::make_unique<SqlStream>(*stub_);
+  return std::make_unique<SqlStream>(*stub_, Queue());
 }
 
 void SqlStreams::Give(std::unique_ptr<SqlStream> stream) {
@@ -93,23 +152,22 @@ void SqlStreams::DropIdle() {
   dropped.swap(idle_);
 }
 
-SqlStreams::Executed SqlStreams::Execute(const v1::ExecuteRequest& request, SystemTime deadline,
+SqlStreams::Executed SqlStreams::Execute(const v1::ExecuteRequest& request, std::chrono::milliseconds timeout,
                                          const std::stop_token& stop) {
   grpc::ClientContext context;
   context.set_wait_for_ready(true);
-  context.set_deadline(deadline);
+  context.set_deadline(std::chrono::system_clock::now() + timeout);
   const std::stop_callback cancel(stop, [&context] { context.TryCancel(); });
   v1::ExecuteResponse response;
-  const grpc::Status status = stub_->Execute(&context, request, &response);
+  grpc::Status status;
+  SqlEvents events;
+  events.Expect(1);
+  const auto call = stub_->AsyncExecute(&context, request, &Queue());
+  call->Finish(&response, &status, &events);
+  events.Wait();
   if (status.ok()) return {.response = std::move(response)};
-  v1::ErrorDetail refusal;
-  refusal.set_reason(ReasonOf(context));
-  refusal.set_message(status.error_message());
+  v1::ErrorDetail refusal = RefusalOf(status, context);
   if (refusal.reason() != v1::REASON_UNSPECIFIED) return {.refusal = std::move(refusal)};
-  const bool lost = status.error_code() == grpc::StatusCode::UNAVAILABLE ||
-                    status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED ||
-                    status.error_code() == grpc::StatusCode::CANCELLED;
-  if (!lost) ThrowIfFailed(status, context);
   return {.why_lost = status.error_message()};
 }
 

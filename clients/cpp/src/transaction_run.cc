@@ -38,6 +38,11 @@ bool IsMetByTime(const v1::ErrorDetail& refusal) {
   return refusal.reason() == v1::REASON_TRANSACTION_TIMEOUT || refusal.reason() == v1::REASON_POOL_EXHAUSTED;
 }
 
+// Class 08: the connection to it.
+bool LostDatabase(const SqlError& error) {
+  return error.sqlstate().compare(0, 2, "08") == 0;
+}
+
 v1::BeginTransaction Begin(const TransactionCall& call, milliseconds timeout) {
   v1::BeginTransaction begin = EncodeBegin(call.options);
   begin.set_timeout_ms(timeout.count());
@@ -130,6 +135,11 @@ std::optional<StepRun::Result> StepRun::Once(const detail::TransactionBody& body
     case TryEnd::Kind::kSqlError:
       return Record(FailedWith(end.error->record()));
     case TryEnd::Kind::kRestart:
+      if (LostDatabase(*end.error)) {
+        budget_.PauseRegardless();
+        budget_.Restart();
+        return std::nullopt;
+      }
       if (budget_.Pause()) return std::nullopt;
       return Record(FailedWith(end.error->record()));
     case TryEnd::Kind::kRefused:
@@ -156,7 +166,10 @@ std::optional<StepRun::Result> StepRun::AfterRefusal(const v1::ErrorDetail& refu
     return std::nullopt;
   }
   const StoredOutcome refused = FailedWith(RecordOf(refusal.reason(), refusal.message()));
-  if (refusal.reason() == v1::REASON_NO_APPLICATION_DATABASE) return Result{.outcome = refused, .recorded = false};
+  // No such sidecar can have committed it before.
+  const bool impossible =
+      refusal.reason() == v1::REASON_NO_APPLICATION_DATABASE || refusal.reason() == v1::REASON_UNSUPPORTED;
+  if (impossible) return Result{.outcome = refused, .recorded = false};
   if (IsCallersFault(refusal)) return Record(failure.value_or(refused));
   world_.Refused(refusal);
   return std::nullopt;
@@ -194,8 +207,8 @@ StepRun::Result StepRun::Execute(const v1::SqlStatement& statement) {
   CheckFits(statement, world_);
   for (;;) {
     const milliseconds timeout = budget_.left();
-    const auto executed = call_.streams.Execute(ExecuteRequestOf(call_, statement, timeout),
-                                                std::chrono::system_clock::now() + timeout + kGrace, world_.Stop());
+    const auto executed =
+        call_.streams.Execute(ExecuteRequestOf(call_, statement, timeout), timeout + kGrace, world_.Stop());
     if (executed.response) {
       const v1::ExecuteResponse& response = *executed.response;
       if (response.ended().has_outcome()) return {OutcomeOf(response.ended().outcome())};
@@ -276,8 +289,8 @@ std::string OutsideRun::Execute(const v1::SqlStatement& statement) {
   CheckFits(statement, world_);
   for (;;) {
     const milliseconds timeout = budget_.left();
-    const auto executed = call_.streams.Execute(ExecuteRequestOf(call_, statement, timeout),
-                                                std::chrono::system_clock::now() + timeout + kGrace, world_.Stop());
+    const auto executed =
+        call_.streams.Execute(ExecuteRequestOf(call_, statement, timeout), timeout + kGrace, world_.Stop());
     if (executed.response) {
       const v1::ExecuteResponse& response = *executed.response;
       if (response.has_sql_error()) throw ToSqlError(response.sql_error(), call_.name);

@@ -114,15 +114,24 @@ bool TransactionTry::Exchange(v1::TransactRequest& request) {
   if (first) {
     *request.mutable_begin() = settings_.begin;
     stream_ = settings_.streams.Take();
-    deadline_ = std::chrono::system_clock::now() + std::chrono::milliseconds(settings_.begin.timeout_ms()) + kGrace;
+    deadline_ = std::chrono::steady_clock::now() + std::chrono::milliseconds(settings_.begin.timeout_ms()) + kGrace;
   }
-  const bool used = stream_->used();
+  const bool stale = first && stream_->used();
   if (ExchangeOnce(request)) return true;
-  if (!first || !used || settings_.stop.stop_requested()) return false;
+  if (!stale || settings_.stop.stop_requested()) return RefusedByStatus();
   // An idle stream to a sidecar that has gone away since. Nothing was committed by it: ask again on a new one.
   settings_.streams.DropIdle();
   stream_ = settings_.streams.New();
-  return ExchangeOnce(request);
+  return ExchangeOnce(request) || RefusedByStatus();
+}
+
+bool TransactionTry::RefusedByStatus() {
+  v1::ErrorDetail refusal = stream_->TakeRefusal();
+  stream_.reset();
+  if (refusal.reason() == v1::REASON_UNSPECIFIED) return false;
+  response_.Clear();
+  *response_.mutable_refused() = std::move(refusal);
+  return true;
 }
 
 bool TransactionTry::ExchangeOnce(const v1::TransactRequest& request) {
@@ -149,9 +158,8 @@ bool TransactionTry::TakeEnd() {
 void TransactionTry::End(TryEnd end) {
   const bool lost = end.kind == TryEnd::Kind::kLost || end.kind == TryEnd::Kind::kUncertain;
   if (lost) {
-    stream_.reset();
     settings_.streams.DropIdle();
-  } else {
+  } else if (stream_ != nullptr) {
     settings_.streams.Give(std::move(stream_));
   }
   end_ = std::move(end);

@@ -65,6 +65,8 @@ class TransactionTry final : public detail::SqlConnection {
   const TryEnd& Finish(v1::TransactRequest& request);
   // False: no answer. The first one begins the transaction.
   bool Exchange(v1::TransactRequest& request);
+  // After an exchange that failed: the status of the stream is the answer, if it has a reason.
+  bool RefusedByStatus();
   bool ExchangeOnce(const v1::TransactRequest& request);
   // Takes an answer that ends the transaction. False: it is none.
   bool TakeEnd();
@@ -73,7 +75,7 @@ class TransactionTry final : public detail::SqlConnection {
 
   const Settings settings_;
   std::unique_ptr<SqlStream> stream_;
-  SystemTime deadline_;
+  SteadyTime deadline_;
   v1::TransactResponse response_;
   std::uint64_t cursor_ = 0;
   std::optional<TryEnd> end_;
