@@ -1,7 +1,7 @@
 // Transactions in a workflow, against a TransactionService of the test: what is asked of it, and what comes of its
 // answers.
-#include <atomic>
-#include <memory>
+#include <chrono>
+#include <cstdint>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -10,8 +10,7 @@
 
 #include "gtest/gtest.h"
 
-#include "tests/clients/fake_database.h"
-#include "tests/clients/fake_sidecar.h"
+#include "tests/clients/transaction_fixture.h"
 
 namespace dbos::testing {
 
@@ -22,27 +21,6 @@ struct OrderRow {
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(OrderRow, id, sku)
 
 namespace {
-
-class TransactionTest : public ::testing::Test {
- protected:
-  // Runs `body` as the workflow "w" to its end.
-  template <class R>
-  R Run(R (*body)(Context&)) {
-    return Start(body).result();
-  }
-  template <class F>
-  auto Start(F body) {
-    sidecar_.SetSqlChannel(database_.channel());
-    app_ = sidecar_.MakeApp();
-    auto workflow = app_->workflow("w", std::move(body));
-    app_->launch();
-    return workflow.start({.workflow_id = "w-1"});
-  }
-
-  FakeDatabase database_;
-  FakeSidecar sidecar_;
-  std::unique_ptr<App> app_;
-};
 
 OrderRow Record(Context& ctx) {
   return ctx.transaction("record", [](Transaction& tx) {
@@ -139,6 +117,124 @@ TEST_F(TransactionTest, AnExceptionRollsBackAndIsRecorded) {
   EXPECT_EQ(handle.result(), "std::runtime_error: no stock");
   EXPECT_EQ(database_.requests().at(1).rollback().failure().data(),
             R"({"name":"std::runtime_error","message":"no stock"})");
+}
+
+TEST_F(TransactionTest, AStreamIsReusedByTransactionsOneAfterAnother) {
+  auto handle = Start([](Context& ctx) {
+    for (int i = 0; i < 3; ++i) ctx.transaction("one", OneStatement);
+  });
+  handle.result();
+  EXPECT_EQ(database_.streams(), 1);
+  EXPECT_EQ(database_.requests().at(4).begin().step().step_id(), 2);
+}
+
+TEST_F(TransactionTest, ATransactionWithoutAStatementIsRecordedToo) {
+  EXPECT_EQ(Start([](Context& ctx) { return ctx.transaction("none", [](Transaction&) { return 5; }); }).result(), 5);
+  ASSERT_EQ(database_.requests().size(), 1U);
+  EXPECT_TRUE(database_.requests()[0].has_begin());
+  EXPECT_EQ(database_.requests()[0].commit().result().data(), "5");
+}
+
+TEST_F(TransactionTest, OptionsReachTheSidecar) {
+  auto handle = Start([](Context& ctx) {
+    const TransactionOptions options{.isolation = Isolation::kSerializable,
+                                     .read_only = true,
+                                     .deferrable = true,
+                                     .timeout = std::chrono::seconds(2),
+                                     .idle_timeout = std::chrono::milliseconds(70)};
+    ctx.transaction("read", options, OneStatement);
+    ctx.transaction("loose", {.isolation = Isolation::kReadCommitted}, OneStatement);
+  });
+  handle.result();
+  const v1::BeginTransaction begin = database_.requests().at(0).begin();
+  EXPECT_TRUE(begin.read_only() && begin.deferrable());
+  EXPECT_EQ(begin.isolation(), v1::ISOLATION_LEVEL_SERIALIZABLE);
+  EXPECT_TRUE(begin.timeout_ms() > 1000 && begin.timeout_ms() <= 2000);
+  EXPECT_EQ(begin.idle_timeout_ms(), 70);
+  EXPECT_EQ(database_.requests().at(2).begin().isolation(), v1::ISOLATION_LEVEL_READ_COMMITTED);
+}
+
+TEST_F(TransactionTest, ASavepointIsReleasedOrRolledBackTo) {
+  auto handle = Start([](Context& ctx) {
+    ctx.transaction("nested", [](Transaction& tx) {
+      const int kept = tx.savepoint([&] {
+        OneStatement(tx);
+        return 1;
+      });
+      try {
+        tx.savepoint([&] { throw std::runtime_error("undo"); });
+      } catch (const std::runtime_error&) {
+      }
+      return kept;
+    });
+  });
+  handle.result();
+  const auto requests = database_.requests();
+  ASSERT_EQ(requests.size(), 6U);
+  EXPECT_EQ(requests[0].savepoint().action(), v1::Savepoint::ACTION_SET);
+  EXPECT_TRUE(requests[1].has_statement());
+  EXPECT_EQ(requests[2].savepoint().action(), v1::Savepoint::ACTION_RELEASE);
+  EXPECT_EQ(requests[3].savepoint().action(), v1::Savepoint::ACTION_SET);
+  EXPECT_EQ(requests[4].savepoint().action(), v1::Savepoint::ACTION_ROLL_BACK);
+  EXPECT_TRUE(requests[5].has_commit());
+}
+
+TEST_F(TransactionTest, AStreamOfRowsFetchesPageAfterPage) {
+  const auto page = [](const std::string& id, bool more) {
+    return [id, more](const v1::TransactRequest&) {
+      v1::TransactResponse response = RowsOf({{"id", "int8"}}, {{id}});
+      if (id.empty()) response.mutable_rows()->clear_rows();
+      response.mutable_rows()->set_more(more);
+      return response;
+    };
+  };
+  database_.Then(page("1", true));
+  database_.Then(page("", true));  // an empty page in between
+  database_.Then(page("2", false));
+  auto handle = Start([](Context& ctx) {
+    return ctx.transaction("sum", [](Transaction& tx) {
+      int sum = 0;
+      for (const Row& row : tx.stream("SELECT id FROM t", {}, 2)) sum += row.get<int>("id");
+      return sum;
+    });
+  });
+  EXPECT_EQ(handle.result(), 3);
+  EXPECT_EQ(database_.requests().at(0).statement().page_rows(), 2U);
+  EXPECT_EQ(database_.requests().at(2).fetch().page_rows(), 2U);
+}
+
+TEST_F(TransactionTest, AStreamThatAnotherOneEndedSaysSo) {
+  database_.Then([](const auto&) {
+    v1::TransactResponse response = RowsOf({{"id", "int8"}}, {{"1"}});
+    response.mutable_rows()->set_more(true);
+    return response;
+  });
+  auto handle = Start([](Context& ctx) {
+    ctx.transaction("two", [](Transaction& tx) {
+      auto first = tx.stream("SELECT 1");
+      auto second = tx.stream("SELECT 2");
+      ++first.begin();
+    });
+  });
+  EXPECT_THROW(handle.result(), WorkflowError);
+  EXPECT_NE(Outcome().find("one stream at a time"), std::string::npos) << Outcome();
+}
+
+TEST_F(TransactionTest, AStatementAloneIsOneMessage) {
+  database_.OnExecute([](const v1::ExecuteRequest& request) {
+    EXPECT_EQ(request.begin().step().name(), "insert");
+    EXPECT_EQ(request.statement().sql(), "INSERT INTO t VALUES (:x)");
+    v1::ExecuteResponse response;
+    response.mutable_ended()->mutable_outcome()->mutable_value()->set_data(
+        R"({"columns": [{"name": "id", "type": "int8"}], "rows": [["9"]], "affected": 1})");
+    return response;
+  });
+  auto handle = Start([](Context& ctx) {
+    const Rows rows = ctx.sql("insert", "INSERT INTO t VALUES (:x)", {{"x", 1}});
+    return rows.scalar<int>() + static_cast<int>(rows.affected());
+  });
+  EXPECT_EQ(handle.result(), 10);
+  EXPECT_EQ(database_.executed().size(), 1U);
 }
 
 }  // namespace

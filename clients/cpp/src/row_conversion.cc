@@ -1,4 +1,5 @@
 // Rows to C++ types through their JSON: what fits, what almost fits, and whose fault it is when nothing does.
+#include <cstdint>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -93,8 +94,11 @@ std::string Excerpt(const std::optional<std::string>& text) {
 // Whether the number came through as it was.
 bool IsSame(const nlohmann::json& cell, const nlohmann::json& back) {
   if (!cell.is_number() || !back.is_number()) return true;
-  if (cell.is_number_float() && back.is_number_float()) return true;  // a float of fewer digits is the user's choice
-  return cell == back;
+  if (!back.is_number_float()) return cell == back;
+  if (cell.is_number_float()) return true;        // a float of fewer digits is the user's choice
+  constexpr double kEnd = 9223372036854775808.0;  // 2^63
+  const auto number = back.get<double>();
+  return number >= -kEnd && number < kEnd && cell == nlohmann::json(static_cast<std::int64_t>(number));
 }
 
 // Adds what can be read otherwise until `from` succeeds.

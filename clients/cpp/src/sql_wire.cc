@@ -1,15 +1,12 @@
 #include "sql_wire.h"
 
-#include <array>
 #include <cctype>
 #include <chrono>
 #include <cmath>
-#include <cstdio>
 #include <limits>
-#include <set>
-#include <type_traits>
 #include <utility>
 
+#include <dbos/detail/json_types.h>
 #include <dbos/errors.h>
 
 #include "error_records.h"
@@ -69,24 +66,6 @@ bool IsUuid(std::string_view text) {
   return true;
 }
 
-std::string FormatDate(std::chrono::year_month_day date) {
-  std::array<char, 32> text{};
-  std::snprintf(text.data(), text.size(), "%04d-%02u-%02u", static_cast<int>(date.year()),
-                static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()));
-  return text.data();
-}
-
-std::string FormatMicros(std::chrono::system_clock::time_point time) {
-  const auto whole = std::chrono::floor<std::chrono::microseconds>(time);
-  const auto day = std::chrono::floor<std::chrono::days>(whole);
-  const std::chrono::hh_mm_ss<std::chrono::microseconds> clock(whole - day);
-  std::array<char, 48> text{};
-  std::snprintf(text.data(), text.size(), "T%02d:%02d:%02d.%06dZ", static_cast<int>(clock.hours().count()),
-                static_cast<int>(clock.minutes().count()), static_cast<int>(clock.seconds().count()),
-                static_cast<int>(clock.subseconds().count()));
-  return FormatDate(std::chrono::year_month_day(day)) + text.data();
-}
-
 class ValueEncoder {
  public:
   ValueEncoder(const std::string& parameter, v1::SqlValue& to, int depth)
@@ -122,11 +101,11 @@ class ValueEncoder {
   void operator()(const std::vector<std::byte>& bytes) const {
     to_.set_bytea(reinterpret_cast<const char*>(bytes.data()), bytes.size());  // NOLINT: bytes are bytes
   }
-  void operator()(std::chrono::system_clock::time_point time) const { to_.set_timestamptz(FormatMicros(time)); }
+  void operator()(std::chrono::system_clock::time_point time) const { to_.set_timestamptz(detail::FormatMicros(time)); }
   void operator()(std::chrono::year_month_day date) const {
     const int year = static_cast<int>(date.year());
     if (!date.ok() || year < 1 || year > 9999) Refuse(parameter_, "is no date of the years 1 to 9999");
-    to_.set_date(FormatDate(date));
+    to_.set_date(detail::FormatDate(date));
   }
   void operator()(const Json& value) const {
     if (!IsFinite(value)) Refuse(parameter_, "holds NaN or infinity, which JSON has not");

@@ -60,6 +60,37 @@ std::int64_t ParseFraction(const std::string& text, std::size_t& at) {
 
 }  // namespace
 
+std::string FormatDate(std::chrono::year_month_day date) {
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%04d-%02u-%02u", static_cast<int>(date.year()),
+                static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()));
+  return text.data();
+}
+
+std::string FormatMicros(system_clock::time_point time) {
+  const auto whole = std::chrono::floor<std::chrono::microseconds>(time);
+  const auto day = std::chrono::floor<std::chrono::days>(whole);
+  const std::chrono::hh_mm_ss<std::chrono::microseconds> clock(whole - day);
+  std::array<char, 48> text{};
+  std::snprintf(text.data(), text.size(), "T%02d:%02d:%02d.%06dZ", static_cast<int>(clock.hours().count()),
+                static_cast<int>(clock.minutes().count()), static_cast<int>(clock.seconds().count()),
+                static_cast<int>(clock.subseconds().count()));
+  return FormatDate(std::chrono::year_month_day(day)) + text.data();
+}
+
+std::chrono::year_month_day ParseDate(const std::string& text) {
+  int year = 0;
+  unsigned month = 0;
+  unsigned day = 0;
+  int used = 0;
+  const int fields = std::sscanf(text.c_str(), "%4d-%2u-%2u%n", &year, &month, &day, &used);
+  const std::chrono::year_month_day date{std::chrono::year(year), std::chrono::month(month), std::chrono::day(day)};
+  if (fields != 3 || static_cast<std::size_t>(used) != text.size() || !date.ok()) {
+    throw InvalidArgument("not a date YYYY-MM-DD: \"" + text.substr(0, 40) + "\"");
+  }
+  return date;
+}
+
 std::string FormatTime(system_clock::time_point time) {
   const auto whole = std::chrono::floor<milliseconds>(time);
   const auto day = std::chrono::floor<std::chrono::days>(whole);

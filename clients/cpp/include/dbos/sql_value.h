@@ -43,6 +43,26 @@ struct Uuid {
   bool operator==(const Uuid&) const = default;
 };
 
+// As JSON they are their text; a number is read as well.
+template <class BasicJson>
+void to_json(BasicJson& json, const Numeric& value) {
+  json = detail::RecordScope::Active() ? detail::Marked<BasicJson>(detail::Mark::kNumeric, value.text)
+                                       : BasicJson(value.text);
+}
+template <class BasicJson>
+void from_json(const BasicJson& json, Numeric& value) {
+  value.text = json.is_number() ? json.dump() : json.template get<std::string>();
+}
+template <class BasicJson>
+void to_json(BasicJson& json, const Uuid& value) {
+  json = detail::RecordScope::Active() ? detail::Marked<BasicJson>(detail::Mark::kUuid, value.text)
+                                       : BasicJson(value.text);
+}
+template <class BasicJson>
+void from_json(const BasicJson& json, Uuid& value) {
+  value.text = json.template get<std::string>();
+}
+
 // NOLINTBEGIN(google-explicit-constructor): values are written as they are
 class SqlValue {
  public:

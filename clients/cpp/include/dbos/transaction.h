@@ -29,6 +29,7 @@
 #include <utility>
 #include <vector>
 
+#include <dbos/detail/records.h>
 #include <dbos/detail/sql_operations.h>
 #include <dbos/rows.h>
 #include <dbos/sql_value.h>
@@ -94,6 +95,62 @@ class Transaction {
     return RowStream(connection_, sql, params, page_rows);
   }
 
+  // Typed records: structs with NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE, whose members are called like the columns. The same
+  // SQL on every database. Tables and columns are quoted, so they are case-sensitive; "schema.table" is split at the
+  // dot.
+  //
+  // Members that are an empty std::optional are left out of what is written: in an insert defaults and generated keys
+  // apply, in an update the column stays as it is; set NULL through a list of values. A std::vector is an array, a
+  // struct or a RawJson goes into a json column.
+  //
+  // A filter is a list of columns and values, joined by AND: {{"city", "Rome"}, {"left_at", nullptr}}. nullptr is
+  // IS NULL, a vector any of its values.
+
+  // Returns the stored row, generated columns included.
+  template <class T>
+  T insert(std::string_view table, const T& record) {
+    std::size_t first = 0;
+    return Ask(detail::InsertSql(table, {detail::ParamsOf(record)}, first)).template one<T>();
+  }
+  // In the order of the records; as few statements as there can be.
+  template <class T>
+  std::vector<T> insert_many(std::string_view table, const std::vector<T>& records) {
+    std::vector<SqlParams> rows;
+    rows.reserve(records.size());
+    for (const T& record : records) rows.push_back(detail::ParamsOf(record));
+    std::vector<T> stored;
+    stored.reserve(records.size());
+    for (std::size_t first = 0; first < rows.size();) {
+      for (T& row : Ask(detail::InsertSql(table, rows, first)).template as<T>()) stored.push_back(std::move(row));
+    }
+    return stored;
+  }
+  // Inserts, or writes over the row that has the same values in `key_columns`, which must be a key of the table.
+  template <class T>
+  T upsert(std::string_view table, const T& record, const std::vector<std::string>& key_columns) {
+    return Ask(detail::UpsertSql(table, detail::ParamsOf(record), key_columns)).template one<T>();
+  }
+  template <class T>
+  std::vector<T> find(std::string_view table, const SqlParams& filter = {}) {
+    return Ask(detail::SelectSql(table, filter, /*only_first=*/false)).template as<T>();
+  }
+  // Any one of them.
+  template <class T>
+  std::optional<T> first(std::string_view table, const SqlParams& filter = {}) {
+    return Ask(detail::SelectSql(table, filter, /*only_first=*/true)).template first<T>();
+  }
+  // Both return how many rows they changed. They need a filter.
+  std::int64_t update(std::string_view table, const SqlParams& values, const SqlParams& filter) {
+    return Ask(detail::UpdateSql(table, values, filter)).affected();
+  }
+  template <class T>
+  std::int64_t update(std::string_view table, const T& record, const SqlParams& filter) {
+    return update(table, detail::ParamsOf(record), filter);
+  }
+  std::int64_t erase(std::string_view table, const SqlParams& filter) {
+    return Ask(detail::DeleteSql(table, filter)).affected();
+  }
+
   // Runs `body` and returns what it returns. An exception undoes what it did, and goes on. May be nested.
   template <class F>
   std::invoke_result_t<F&> savepoint(F&& body) {
@@ -126,6 +183,8 @@ class Transaction {
     detail::SqlConnection& connection_;
     bool open_ = true;
   };
+
+  Rows Ask(const detail::SqlText& text) { return connection_.Query(text.sql, text.params); }
 
   detail::SqlConnection& connection_;
 };

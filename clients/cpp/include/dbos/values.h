@@ -35,6 +35,17 @@ struct RawJson {
   bool operator==(const RawJson&) const = default;
 };
 
+// As a member of a struct it is part of the JSON around it.
+template <class BasicJson>
+void to_json(BasicJson& json, const RawJson& value) {
+  json = detail::RecordScope::Active() ? detail::Marked<BasicJson>(detail::Mark::kJson, value.text)
+                                       : BasicJson::parse(value.text);
+}
+template <class BasicJson>
+void from_json(const BasicJson& json, RawJson& value) {
+  value.text = json.dump();
+}
+
 namespace detail {
 
 std::string DumpPortable(nlohmann::json value);
