@@ -115,6 +115,11 @@ class Engine {
   // step comes again.
   void NoRoomFor(SessionId session, const ExecutionRef& ref, std::int32_t step_id);
 
+  // Another process says that it has queued work which this one may run: that is looked for at once.
+  void WorkArrived();
+  // Whether work was queued, since the last call, that other processes may run too: somebody should tell them.
+  bool TakeWorkForOthers();
+
   // Stops dispatch and asks sessions to finish; after `finish_within` hands everything back and ends the sessions.
   // While it drains, a shorter time shortens it.
   void Drain(absl::Duration finish_within);
