@@ -14,7 +14,8 @@ namespace dbos::sidecar {
 struct Dialect {
   // Whose migration files it takes: the middle part of their names.
   std::string migrations;
-  // Whether it takes the files that make the database notify, too.
+  // Whether the server has LISTEN and NOTIFY, and they are wanted: then it takes the migration files that make the
+  // database notify, too.
   enum class Notify { kYes, kNo };
   Notify notify = Notify::kNo;
 

@@ -22,9 +22,6 @@ namespace {
 constexpr Query kBegin = {.name = "begin", .args = "", .rows = "", .sql = "BEGIN"};
 constexpr Query kCommit = {.name = "commit", .args = "", .rows = "", .sql = "COMMIT"};
 
-// CockroachDB tells its version in this parameter when a session begins; its URLs are PostgreSQL's.
-constexpr char kCockroachParameter[] = "crdb_version";
-
 // Together about half a second.
 constexpr int kConflictTries = 10;
 constexpr absl::Duration kConflictPause = absl::Milliseconds(1);
@@ -85,24 +82,10 @@ std::unique_ptr<Connection> OpenPostgresConnection(const PostgresParameters& par
 
 absl::Status PostgresConnection::Connect() {
   if (connection_ != nullptr) return absl::OkStatus();
-  PostgresParameters parameters = parameters_;
-  if (password_ && parameters.Get("password").empty()) {
-    ASSIGN_OR_RETURN(const std::string password, password_());
-    parameters.Set("password", password);
-  }
-  const PostgresParameters::Arrays arrays = parameters.ToArrays();
   prepared_.clear();
   prepared_for_one_row_.clear();
-  connection_.reset(PQconnectdbParams(arrays.keywords.data(), arrays.values.data(), 0));
-  if (PQstatus(connection_.get()) != CONNECTION_OK) {
-    absl::Status error = ConnectError(PQerrorMessage(connection_.get()));
-    connection_.reset();
-    return error;
-  }
-  PQsetNoticeProcessor(
-      connection_.get(), [](void*, const char*) {}, nullptr);
-  const bool cockroach = PQparameterStatus(connection_.get(), kCockroachParameter) != nullptr;
-  dialect_ = cockroach ? CockroachDialect(dialect_.schema_name) : PostgresDialect(dialect_.schema_name);
+  ASSIGN_OR_RETURN(connection_, OpenPostgresSession(parameters_, password_));
+  dialect_ = DialectOf(connection_, parameters_, dialect_.schema_name);
   return ApplySettings();
 }
 

@@ -17,6 +17,7 @@
 #include "sidecar/db/connection.h"
 #include "sidecar/db/dialect.h"
 #include "sidecar/db/options.h"
+#include "sidecar/db/postgres/postgres_session.h"
 #include "sidecar/db/postgres/postgres_url.h"
 
 namespace dbos::sidecar {
@@ -35,13 +36,7 @@ class PostgresConnection : public Connection {
   absl::StatusOr<Dialect> ServerDialect() override;
 
  private:
-  struct CloseConnection {
-    void operator()(PGconn* connection) const { PQfinish(connection); }
-  };
-  struct FreeResult {
-    void operator()(PGresult* result) const { PQclear(result); }
-  };
-  using ResultPointer = std::unique_ptr<PGresult, FreeResult>;
+  using ResultPointer = PostgresResult;
 
   // A query as this session knows it: over arrays, or over one row of parameters.
   struct Prepared {
@@ -92,8 +87,8 @@ class PostgresConnection : public Connection {
   const PostgresParameters parameters_;
   Dialect dialect_;  // of the server that answers, once connected
   const ConnectionRole role_;
-  const PasswordSource password_;                        // null: the parameters', or libpq's own ways
-  std::unique_ptr<PGconn, CloseConnection> connection_;  // null: not connected
+  const PasswordSource password_;  // null: the parameters', or libpq's own ways
+  PostgresSession connection_;     // null: not connected
   std::unordered_map<const Query*, Prepared> prepared_;
   std::unordered_map<const Query*, Prepared> prepared_for_one_row_;
   std::vector<Expected> expected_;  // of what was sent last
