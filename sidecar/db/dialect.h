@@ -80,6 +80,8 @@ struct Dialect {
 
   // Sent once to a fresh connection, by what it is for.
   std::string writer_settings;
+  // {durably}: what of the writer's settings an acknowledgement depends on, for one transaction. May be empty.
+  std::string durably;
   std::string reader_settings;
   std::string migration_settings;
 };

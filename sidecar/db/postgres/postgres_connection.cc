@@ -20,6 +20,7 @@ namespace dbos::sidecar {
 namespace {
 
 constexpr Query kBegin = {.name = "begin", .args = "", .rows = "", .sql = "BEGIN"};
+constexpr Query kDurably = {.name = "durably", .args = "", .rows = "", .sql = "{durably}"};
 constexpr Query kCommit = {.name = "commit", .args = "", .rows = "", .sql = "COMMIT"};
 
 // Together about half a second.
@@ -91,7 +92,7 @@ absl::Status PostgresConnection::Connect() {
 
 absl::Status PostgresConnection::ApplySettings() {
   const std::string settings = SettingsOf(dialect_, role_);
-  if (settings.empty() || parameters_.through_pooler) return absl::OkStatus();
+  if (settings.empty() || pooled_) return absl::OkStatus();
   const ResultPointer result(PQexec(connection_.get(), settings.c_str()));
   const ExecStatusType status = PQresultStatus(result.get());
   if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK) return absl::OkStatus();
@@ -203,6 +204,7 @@ absl::Status PostgresConnection::SendPipeline(std::span<const Statement> stateme
 
 absl::Status PostgresConnection::SendTransaction(std::span<const Statement> statements) {
   RETURN_IF_ERROR(Send(Statement(kBegin), Expected::Kind::kBegin));
+  if (SettlesDurability()) RETURN_IF_ERROR(Send(Statement(kDurably), Expected::Kind::kBegin));
   std::size_t rows = 0;
   for (const Statement& statement : statements) {
     RETURN_IF_ERROR(Send(statement, Expected::Kind::kStatement));
@@ -228,7 +230,7 @@ PostgresConnection::Prepared& PostgresConnection::Look(const Statement& statemen
   const auto found = known.find(&query);
   if (found != known.end()) return found->second;
   Prepared prepared;
-  if (!parameters_.through_pooler) prepared.name = one_row ? std::string(query.name) + "_one" : query.name;
+  if (!pooled_) prepared.name = one_row ? std::string(query.name) + "_one" : query.name;
   prepared.form = one_row ? Dialect::Rows::kListed : Dialect::Rows::kArrays;
   prepared.sql = ExpandQuery(dialect_, query, prepared.form);
   prepared.args = ParseColumns(query.args);
@@ -329,6 +331,7 @@ absl::Status PostgresConnection::ErrorOf(const PGresult* result, Seen seen) {
   const std::string text = message == nullptr ? "" : message;
   if (seen == Seen::kFirst && IsNotImplemented(sqlstate)) return NotImplementedError(text);
   absl::Status error = PostgresError(sqlstate, text);
+  if (IsOfSharedSession(sqlstate)) pooled_ = true;
   if (NeedsReconnect(sqlstate)) connection_.reset();
   return error;
 }
