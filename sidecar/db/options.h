@@ -29,7 +29,7 @@ struct ConnectionOptions {
   // A pooler that gives each transaction another session (pgbouncer's transaction mode) is in between: nothing may
   // depend on a session, neither settings nor prepared statements.
   bool through_pooler = false;
-  // Whether notifications are used where the server has them: the trigger that new tables get depends on it.
+  // Whether notifications are used where the server has them; new tables get the trigger that sends them only then.
   bool notify = true;
 };
 

@@ -14,6 +14,7 @@ struct MetricsSample {
   std::string application;
   EngineStatus engine;
   ConnectionPool::Usage system_pool;
+  bool wakeups_arrive = false;
 };
 
 std::string MetricsText(const MetricsSample& sample);

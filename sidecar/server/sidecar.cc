@@ -90,11 +90,16 @@ absl::Status Sidecar::Serve() {
   EngineOptions options;
   options.ping_timeout = config_.ping_timeout;
   options.expected_incarnations = ledger_->Survivors();
+  ASSIGN_OR_RETURN(wakeups_, Wakeups::Open(config_, executor_id_));
   EngineLoop::Options threads;
+  if (wakeups_ != nullptr) threads.work_for_others = [this] { wakeups_->Tell(); };
   const int pooled = config_.system_pool_size.value_or(config_.pool.size) + config_.pool.max_overflow;
   threads.callers = static_cast<std::size_t>(std::min(pooled, kCallersMax));
   loop_ = std::make_unique<EngineLoop>(std::make_unique<Engine>(options, RandomUuid), std::move(storage), threads);
   loop_->Start();
+  if (wakeups_ != nullptr) {
+    wakeups_->Hear([this] { loop_->Post([](Engine& engine) { engine.WorkArrived(); }); });
+  }
   migrations_ = std::make_unique<MigrationThread>(config_);
   grpc_ = GrpcServer::Start(*loop_, Info(), *ledger_, *migrations_, config_.reflection);
   if (grpc_ == nullptr) return absl::InternalError("gRPC could not start");
@@ -119,7 +124,10 @@ absl::Status Sidecar::ServeHttp() {
   if (config_.http_address.empty()) return absl::OkStatus();
   HttpServer::Answers answers;
   answers.ready = [this] { return !loop_->status().draining; };
-  answers.metrics = [this] { return MetricsText({kVersion, config_.name, loop_->status(), pool_->usage()}); };
+  answers.metrics = [this] {
+    const bool wakeups = wakeups_ != nullptr && wakeups_->arrive();
+    return MetricsText({kVersion, config_.name, loop_->status(), pool_->usage(), wakeups});
+  };
   ASSIGN_OR_RETURN(http_, HttpServer::Start(config_.http_address, answers));
   return absl::OkStatus();
 }
@@ -169,8 +177,10 @@ void Sidecar::Stop() {
     const LastResort end(
         kDatabaseGrace, kExitDatabase,
         "the database does not answer: ending without it; what was not acknowledged may not be stored");
+    if (wakeups_ != nullptr) wakeups_->StopHearing();
     migrations_.reset();
     loop_.reset();
+    wakeups_.reset();  // tells of what was handed back
   }
   grpc_.reset();
   if (served) Log(LogLevel::kInfo, "stopped");

@@ -6,7 +6,7 @@
 namespace dbos::sidecar {
 namespace {
 
-class WakeupsTest : public ::testing::Test {
+class EngineWakeupsTest : public ::testing::Test {
  protected:
   // Another process's commit. No probe falls due meanwhile.
   void QueueElsewhere(const std::string& id) {
@@ -20,7 +20,7 @@ class WakeupsTest : public ::testing::Test {
   Harness h;
 };
 
-TEST_F(WakeupsTest, WhatAnotherProcessHasQueuedRunsAtOnce) {
+TEST_F(EngineWakeupsTest, WhatAnotherProcessHasQueuedRunsAtOnce) {
   auto app = h.Open(1);
   QueueElsewhere("order-1");
   h.Settle();
@@ -31,7 +31,7 @@ TEST_F(WakeupsTest, WhatAnotherProcessHasQueuedRunsAtOnce) {
   EXPECT_EQ(app->dispatched[0].execution.workflow_id, "order-1");
 }
 
-TEST_F(WakeupsTest, OneThatComesDuringAClaimIsNotLost) {
+TEST_F(EngineWakeupsTest, OneThatComesDuringAClaimIsNotLost) {
   auto app = h.Open(1);
   h.engine->WorkArrived();
   const std::vector<ReadRequest> under_way = h.engine->TakeReads();
@@ -44,7 +44,7 @@ TEST_F(WakeupsTest, OneThatComesDuringAClaimIsNotLost) {
   EXPECT_EQ(app->dispatched.size(), 1U);
 }
 
-TEST_F(WakeupsTest, WhoHasNoRoomLooksWhenItHas) {
+TEST_F(EngineWakeupsTest, WhoHasNoRoomLooksWhenItHas) {
   auto app = h.Open(1, 1);
   h.Start(1, app, 1, "mine");
   h.Settle();
@@ -57,7 +57,7 @@ TEST_F(WakeupsTest, WhoHasNoRoomLooksWhenItHas) {
   EXPECT_EQ(app->dispatched.size(), 2U);
 }
 
-TEST_F(WakeupsTest, NobodyIsAskedForWithoutAProcessOrWhileDraining) {
+TEST_F(EngineWakeupsTest, NobodyIsAskedForWithoutAProcessOrWhileDraining) {
   h.engine->TakeReads();
   h.engine->WorkArrived();
   EXPECT_TRUE(h.engine->TakeReads().empty());
@@ -67,7 +67,7 @@ TEST_F(WakeupsTest, NobodyIsAskedForWithoutAProcessOrWhileDraining) {
   EXPECT_TRUE(h.engine->TakeReads().empty());
 }
 
-TEST_F(WakeupsTest, OthersAreToldOfWhatTheyMayRunOnceAndAfterItsCommit) {
+TEST_F(EngineWakeupsTest, OthersAreToldOfWhatTheyMayRunOnceAndAfterItsCommit) {
   auto caller = std::make_shared<RecordingSink>();
   h.Start(kNoSession, caller, 1, "order-1");
   EXPECT_FALSE(h.engine->TakeWorkForOthers()) << "not committed yet";
@@ -76,7 +76,7 @@ TEST_F(WakeupsTest, OthersAreToldOfWhatTheyMayRunOnceAndAfterItsCommit) {
   EXPECT_FALSE(h.engine->TakeWorkForOthers());
 }
 
-TEST_F(WakeupsTest, OthersAreNotToldOfWhatRunsHere) {
+TEST_F(EngineWakeupsTest, OthersAreNotToldOfWhatRunsHere) {
   auto app = h.Open(1);
   h.Start(1, app, 1, "order-1");
   h.Settle();
@@ -90,7 +90,7 @@ TEST_F(WakeupsTest, OthersAreNotToldOfWhatRunsHere) {
   EXPECT_FALSE(h.engine->TakeWorkForOthers()) << "it was not written";
 }
 
-TEST_F(WakeupsTest, OthersAreToldOfWhatIsHandedBack) {
+TEST_F(EngineWakeupsTest, OthersAreToldOfWhatIsHandedBack) {
   auto app = h.Open(1);
   h.Start(1, app, 1, "left");
   h.Start(1, app, 2, "released");
@@ -104,7 +104,7 @@ TEST_F(WakeupsTest, OthersAreToldOfWhatIsHandedBack) {
   EXPECT_TRUE(h.engine->TakeWorkForOthers());
 }
 
-TEST_F(WakeupsTest, OthersAreToldOfWhatADrainLeaves) {
+TEST_F(EngineWakeupsTest, OthersAreToldOfWhatADrainLeaves) {
   auto app = h.Open(1);
   h.Start(1, app, 1, "order-1");
   h.Settle();
@@ -114,7 +114,7 @@ TEST_F(WakeupsTest, OthersAreToldOfWhatADrainLeaves) {
   EXPECT_TRUE(h.engine->TakeWorkForOthers());
 }
 
-TEST_F(WakeupsTest, OthersAreToldOfWhatAnEarlierLifeLeft) {
+TEST_F(EngineWakeupsTest, OthersAreToldOfWhatAnEarlierLifeLeft) {
   auto app = h.Open(1);
   h.Start(1, app, 1, "order-1");
   h.Settle();
