@@ -110,6 +110,7 @@ Dialect PostgresDialect(const std::string& schema) {
       "SET plan_cache_mode = force_generic_plan; SET enable_hashjoin = off; SET enable_mergejoin = off; "
       "SET enable_seqscan = off; SET enable_indexscan = off; SET enable_indexonlyscan = off; "
       "SET idle_in_transaction_session_timeout = '60s'; SET lock_timeout = '10s'";
+  dialect.durably = "SET LOCAL synchronous_commit = on";
   dialect.reader_settings =
       "SET synchronous_commit = on; SET default_transaction_isolation = 'read committed'; SET jit = off; "
       "SET idle_in_transaction_session_timeout = '60s'; SET statement_timeout = '30s'";
@@ -136,6 +137,7 @@ Dialect CockroachDialect(const std::string& schema) {
   dialect.writer_settings =
       "SET default_transaction_isolation = 'read committed'; SET idle_in_transaction_session_timeout = '60s'; "
       "SET lock_timeout = '10s'";
+  dialect.durably = "";
   dialect.reader_settings =
       "SET default_transaction_isolation = 'read committed'; SET idle_in_transaction_session_timeout = '60s'; "
       "SET statement_timeout = '30s'";
@@ -196,6 +198,7 @@ std::string Expand(const Dialect& dialect, std::string_view sql, const std::stri
                                                 {"{lock}", dialect.lock},
                                                 {"{pending}", dialect.pending},
                                                 {"{skip_locked}", dialect.skip_locked},
+                                                {"{durably}", dialect.durably},
                                                 {"{concurrently}", dialect.concurrently},
                                                 {"{if_missing}", dialect.if_missing},
                                                 {"{pin_search_path}", dialect.pin_search_path},

@@ -14,7 +14,8 @@ namespace dbos::sidecar {
 struct Dialect {
   // Whose migration files it takes: the middle part of their names.
   std::string migrations;
-  // Whether it takes the files that make the database notify, too.
+  // Whether the server has LISTEN and NOTIFY, and they are wanted: then it takes the migration files that make the
+  // database notify, too.
   enum class Notify { kYes, kNo };
   Notify notify = Notify::kNo;
 
@@ -89,6 +90,8 @@ struct Dialect {
 
   // Sent once to a fresh connection, by what it is for.
   std::string writer_settings;
+  // {durably}: what of the writer's settings an acknowledgement depends on, for one transaction. May be empty.
+  std::string durably;
   std::string reader_settings;
   std::string migration_settings;
   // And of a session for users' transactions.

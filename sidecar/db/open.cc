@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string_view>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
@@ -9,6 +10,7 @@
 
 #include "sidecar/base/status.h"
 #include "sidecar/db/echo_connection.h"
+#include "sidecar/db/postgres/notification_listener.h"
 #include "sidecar/db/postgres/postgres_database.h"
 #include "sidecar/db/sqlite/sqlite_connection.h"
 #include "sidecar/db/sqlite/sqlite_database.h"
@@ -48,12 +50,17 @@ absl::StatusOr<Database> OpenPostgres(const std::string& url, const Dialect& dia
   ASSIGN_OR_RETURN(const PostgresParameters parameters, ParsePostgresUrl(plain, options));
   Database database;
   database.dialect = dialect;
+  if (!options.notify) database.dialect.notify = Dialect::Notify::kNo;
   database.connect = [parameters, dialect, password = options.password](ConnectionRole role) {
     return OpenPostgresConnection(parameters, dialect, role, password);
   };
   database.open_session = OpenPostgresSessions(parameters, options.password, dialect.schema_name);
   database.create_if_missing = [parameters, dialect, password = options.password] {
     return CreatePostgresDatabase(parameters, dialect, password);
+  };
+  if (!options.notify) return database;
+  database.listen = [parameters, password = options.password](ListenOptions listen) {
+    return ListenOnPostgres(parameters, password, std::move(listen));
   };
   return database;
 }

@@ -16,6 +16,7 @@
 
 #include "sidecar/db/connection.h"
 #include "sidecar/db/dialect.h"
+#include "sidecar/db/notifications.h"
 #include "sidecar/db/options.h"
 #include "sidecar/db/sql_session.h"
 
@@ -40,6 +41,8 @@ struct Database {
   std::function<std::unique_ptr<Connection>(ConnectionRole)> connect;
   std::function<std::unique_ptr<SqlSession>()> open_session;
   std::function<absl::Status()> create_if_missing;  // the database itself, as far as this role may
+  // Null where there are no notifications, or none are wanted; that a server has none, a listener finds out.
+  std::function<std::unique_ptr<NotificationListener>(ListenOptions)> listen;
 };
 
 // Opens nothing. InvalidArgument: the URL or the options are not understood; the message never holds a password.

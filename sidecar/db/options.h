@@ -29,6 +29,8 @@ struct ConnectionOptions {
   // A pooler that gives each transaction another session (pgbouncer's transaction mode) is in between: nothing may
   // depend on a session, neither settings nor prepared statements.
   bool through_pooler = false;
+  // Whether notifications are used where the server has them; new tables get the trigger that sends them only then.
+  bool notify = true;
 };
 
 // A pool of connections. Times and counts as SQLAlchemy's.

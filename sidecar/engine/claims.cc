@@ -1,5 +1,6 @@
 // Claims: ENQUEUED rows of the internal queue become executions of an attached process; dispatch with replay.
 #include <algorithm>
+#include <utility>
 
 #include "sidecar/engine/state.h"
 
@@ -75,6 +76,20 @@ void Engine::State::MaybeClaim() {
     }
   }
   if (asked_all) claim_wanted = false;
+}
+
+void Engine::State::Queued() {
+  claim_wanted = true;
+  work_for_others = true;
+}
+
+void Engine::WorkArrived() {
+  state_->claim_wanted = true;
+  state_->MaybeClaim();  // what a claim under way has not seen, the next one of its group does
+}
+
+bool Engine::TakeWorkForOthers() {
+  return std::exchange(state_->work_for_others, false);
 }
 
 void Engine::State::ClaimableFound(const FindClaimableRead& read, std::vector<std::string> ids) {

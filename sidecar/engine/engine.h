@@ -118,6 +118,10 @@ class Engine {
   // Why an operation of this execution would be refused here; ok for one that is not known. For transactions, whose
   // records do not go through a batch.
   Error RefusalOf(const ExecutionRef& ref) const;
+  // Another process says that it has queued work which this one may run: that is looked for at once.
+  void WorkArrived();
+  // Whether work was queued, since the last call, that other processes may run too: somebody should tell them.
+  bool TakeWorkForOthers();
 
   // Stops dispatch and asks sessions to finish; after `finish_within` hands everything back and ends the sessions.
   // While it drains, a shorter time shortens it.

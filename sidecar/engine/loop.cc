@@ -131,6 +131,7 @@ class EngineLoop::Threads {
 void EngineLoop::Threads::Round() {
   std::vector<ReadRequest> reads;
   std::vector<std::shared_ptr<ReplySink>> dirty;
+  bool work_for_others = false;
   {
     // Taken under the engine's lock: two threads that run rounds must not swap the order of events.
     MutexLock lock(engine_mu_);
@@ -144,9 +145,11 @@ void EngineLoop::Threads::Round() {
     engine_->Tick(Monotonic(), WallMs());
     reads = engine_->TakeReads();
     dirty = engine_->TakeDirtySinks();
+    work_for_others = engine_->TakeWorkForOthers();
   }
   for (ReadRequest& read : reads) RunRead(std::move(read));
   for (const auto& sink : dirty) sink->Flush();
+  if (work_for_others && options_.work_for_others) options_.work_for_others();
 }
 
 void EngineLoop::Threads::WriterMain() {

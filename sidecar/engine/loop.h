@@ -14,6 +14,7 @@
 // Limits:   the mailbox is bounded by what the doors admit; reads by `reads_max`, beyond which PostRead returns false.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -30,6 +31,8 @@ class EngineLoop {
     std::size_t readers = 2;  // threads for the engine's own reads
     std::size_t callers = 2;  // threads for PostRead
     std::size_t reads_max = 10'000;
+    // Called after work was queued that other processes may run too; on any thread, and must not block. May be null.
+    std::function<void()> work_for_others = {};
     absl::Duration slow_commit = absl::Milliseconds(5);
     absl::Duration retry_delay_min = absl::Milliseconds(10);
     absl::Duration retry_delay_max = absl::Seconds(1);

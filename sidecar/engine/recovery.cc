@@ -82,7 +82,7 @@ void Engine::State::HandedBack(const HandBackOp& op, const ReleaseOrigin& origin
   }
   Forget(op.execution.workflow_id);
   if (!op.handed_back) return;
-  claim_wanted = true;
+  Queued();
   Log(LogLevel::kInfo, "workflow handed back to the queue", {{"workflow_id", op.execution.workflow_id}});
 }
 
@@ -144,7 +144,7 @@ void Engine::State::CancelSeen(const std::string& workflow_id) {
 
 void Engine::State::Recovered(const RecoverOp& op) {
   if (op.recovered.empty()) return;
-  claim_wanted = true;
+  Queued();
   Log(LogLevel::kInfo, "workflows of an earlier life recovered", {{"workflows", std::to_string(op.recovered.size())}});
   for (const std::string& id : op.recovered) Log(LogLevel::kDebug, "workflow recovered", {{"workflow_id", id}});
 }

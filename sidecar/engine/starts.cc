@@ -61,7 +61,7 @@ void Engine::State::StartCommitted(const PendingStart& start, StartOp op) {
   }
   start.caller.sink->Started(start.caller.seq, {op.workflow_id, op.status, op.created});
   Touch(start.caller.sink);
-  if (op.created && op.status == WorkflowStatus::kEnqueued) claim_wanted = true;
+  if (op.created && op.status == WorkflowStatus::kEnqueued) Queued();
   if (runs) RunStarted(start, op);
 }
 

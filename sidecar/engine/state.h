@@ -72,6 +72,7 @@ class Engine::State {
 
   // ---- claims.cc
   void MaybeClaim();
+  void Queued();  // something is there to be claimed, by whomever
   static ClaimGroup GroupOf(const Session& session);
   void KeepRoom(const ClaimGroup& group, bool kept);
   void ClaimEnded(const ClaimGroup& group);
@@ -151,6 +152,7 @@ class Engine::State {
   bool claim_starved = false;               // a session without room was passed over
   std::set<ClaimGroup> claiming;            // with a claim under way
   std::set<ClaimGroup> overtaken;           // whose last claim found no room any more for all that it had
+  bool work_for_others = false;             // was queued, and nobody else knows
   std::vector<ReadRequest> failed_replays;  // asked again with the next probe
   std::vector<ReadRequest> reads;
   std::int64_t probed_ms = 0;

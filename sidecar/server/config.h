@@ -42,6 +42,7 @@ struct Config {
   std::vector<std::string> application_migrations;  // directories of migrations that run at start
   std::string schema = "dbos";
   Migrations migrations = Migrations::kAuto;
+  bool use_listen_notify = true;
   std::optional<int> system_pool_size;  // none: pool.size
   PoolOptions pool;
   std::map<std::string, std::string> connect_args;

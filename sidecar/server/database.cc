@@ -60,6 +60,7 @@ ConnectionOptions ConnectionOptionsOf(const Config& config) {
   ConnectionOptions options;
   options.connect_args = config.connect_args;
   options.password = PasswordSourceOf(config);
+  options.notify = config.use_listen_notify;
   if (config.echo) options.echo = config.hide_parameters ? Echo::kStatements : Echo::kParameters;
   return options;
 }

@@ -91,11 +91,16 @@ absl::Status Sidecar::Serve() {
   EngineOptions options;
   options.ping_timeout = config_.ping_timeout;
   options.expected_incarnations = ledger_->Survivors();
+  ASSIGN_OR_RETURN(wakeups_, Wakeups::Open(config_, executor_id_));
   EngineLoop::Options threads;
+  if (wakeups_ != nullptr) threads.work_for_others = [this] { wakeups_->Tell(); };
   const int pooled = config_.system_pool_size.value_or(config_.pool.size) + config_.pool.max_overflow;
   threads.callers = static_cast<std::size_t>(std::min(pooled, kCallersMax));
   loop_ = std::make_unique<EngineLoop>(std::make_unique<Engine>(options, RandomUuid), std::move(storage), threads);
   loop_->Start();
+  if (wakeups_ != nullptr) {
+    wakeups_->Hear([this] { loop_->Post([](Engine& engine) { engine.WorkArrived(); }); });
+  }
   migrations_ = std::make_unique<MigrationThread>(config_);
   RETURN_IF_ERROR(OpenTransactions());
   grpc_ = GrpcServer::Start({*loop_, Info(), *ledger_, *migrations_, transactions_.get()}, config_.reflection);
@@ -139,6 +144,7 @@ absl::Status Sidecar::ServeHttp() {
   answers.metrics = [this] {
     MetricsSample sample = {kVersion, config_.name, loop_->status(), pool_->usage(), std::nullopt};
     if (transactions_ != nullptr) sample.application_pool = transactions_->usage();
+    sample.wakeups_arrive = wakeups_ != nullptr && wakeups_->arrive();
     return MetricsText(sample);
   };
   ASSIGN_OR_RETURN(http_, HttpServer::Start(config_.http_address, answers));
@@ -190,10 +196,12 @@ void Sidecar::Stop() {
     const LastResort end(
         kDatabaseGrace, kExitDatabase,
         "the database does not answer: ending without it; what was not acknowledged may not be stored");
+    if (wakeups_ != nullptr) wakeups_->StopHearing();
     migrations_.reset();
     sweeper_.reset();
     transactions_.reset();
     loop_.reset();
+    wakeups_.reset();  // tells of what was handed back
   }
   grpc_.reset();
   if (served) Log(LogLevel::kInfo, "stopped");

@@ -25,6 +25,7 @@
 #include "sidecar/server/process_ledger.h"
 #include "sidecar/server/signals.h"
 #include "sidecar/server/state_directory.h"
+#include "sidecar/server/wakeups.h"
 
 namespace dbos::sidecar {
 
@@ -79,6 +80,7 @@ class Sidecar {
   std::unique_ptr<ListeningSocket> socket_;
   std::unique_ptr<FileLock> database_lock_;
   std::shared_ptr<const ConnectionPool> pool_;
+  std::unique_ptr<Wakeups> wakeups_;  // none: the database has no notifications
   std::unique_ptr<EngineLoop> loop_;
   std::unique_ptr<MigrationThread> migrations_;
   std::unique_ptr<EngineRecords> records_;

@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
+#include <string_view>
 #include <utility>
 
 #include <signal.h>
@@ -12,6 +13,8 @@
 
 namespace dbos::sidecar {
 namespace {
+
+constexpr char kBlind[] = "blind";
 
 bool Holds(const Batch& batch, const std::string& kind) {
   if (kind == "start") return !batch.starts.empty();
@@ -64,7 +67,11 @@ class FaultyStorage : public Storage {
   absl::StatusOr<std::vector<std::string>> FindClaimable(const ClaimFilter& filter) override {
     return storage_->FindClaimable(filter);
   }
-  absl::StatusOr<Due> Probe(const ProbeRequest& request) override { return storage_->Probe(request); }
+  absl::StatusOr<Due> Probe(const ProbeRequest& request) override {
+    absl::StatusOr<Due> due = storage_->Probe(request);
+    if (due.ok() && fault_.moment == kBlind) due->claimable = false;
+    return due;
+  }
   absl::StatusOr<std::vector<Replay>> LoadReplay(const std::vector<ReplayRequest>& requests,
                                                  std::int64_t max_bytes_each) override {
     return storage_->LoadReplay(requests, max_bytes_each);
@@ -97,6 +104,7 @@ class FaultyStorage : public Storage {
 Fault ParseFault(const char* text) {
   Fault fault;
   if (text == nullptr || *text == '\0') return fault;
+  if (std::string_view(text) == kBlind) return {kBlind, "", 0, 0};
   std::istringstream words(text);
   std::string n;
   std::string action;
@@ -116,7 +124,7 @@ StorageFactory WithFault(StorageFactory factory, Fault fault) {
   if (fault.moment.empty()) return factory;
   return [factory = std::move(factory), fault](StorageRole role) -> std::unique_ptr<Storage> {
     std::unique_ptr<Storage> storage = factory(role);
-    if (role == StorageRole::kReader) return storage;
+    if ((role == StorageRole::kReader) != (fault.moment == kBlind)) return storage;
     return std::make_unique<FaultyStorage>(std::move(storage), fault);
   };
 }

@@ -5,6 +5,8 @@
 // with it; SQLite has not begun. Behind: PostgreSQL has been sent everything, while the batch before it is not known to
 // be committed; only such batches count. It leaves a file "struck" in its directory. Kinds: start, step, completion,
 // claim, take_over, hand_back, adopt, recover, version.
+//
+// "blind" instead: the look once a second finds no work on the queue, ever.
 #pragma once
 
 #include <memory>
@@ -24,7 +26,7 @@ struct Fault {
 // Ends the process when the text is malformed: a fault that never strikes would prove nothing.
 Fault ParseFault(const char* text);
 
-// Writers that do as `fault` says; readers as they are.
+// Writers that do as `fault` says, readers as they are; or blind readers.
 StorageFactory WithFault(StorageFactory factory, Fault fault);
 
 }  // namespace dbos::sidecar

@@ -11,12 +11,14 @@
 #include "sidecar/base/check.h"
 #include "tests/e2e/ledger_checks.h"
 #include "tests/e2e/postgres_server.h"
+#include "tests/e2e/two_sidecars.h"
 #include "tests/e2e/world.h"
 
 namespace dbos::sidecar {
 namespace {
 
 constexpr absl::Duration kPatience = absl::Seconds(30);
+constexpr char kNotDelivered[] = "notifications do not reach this sidecar";
 
 class PoolerTest : public ::testing::Test {
  protected:
@@ -82,6 +84,27 @@ TEST_F(PoolerTest, WorkflowsRunAndAreReadThroughATransactionPooler) {
     const std::string value = PQgetvalue(shown.get(), 0, 0);
     EXPECT_TRUE(value == "on" || value == "0") << setting << " " << value;
   }
+}
+
+// Both ask and tell through the pooler, and listen past it.
+TEST_F(PoolerTest, WithTheDirectUrlSidecarsWakeEachOther) {
+  TwoSidecars sidecars(*world_, TwoSidecars::Looks::kBlind,
+                       {"--database", PooledUrl(), "--direct-database", world_->database_url()});
+  for (int n = 0; n < 3; ++n) {
+    EXPECT_LT(sidecars.TimeToRun("w" + std::to_string(n)), kPatience) << world_->Logs() << sidecars.AskedLog();
+  }
+  EXPECT_EQ(sidecars.WorkerLog().find(kNotDelivered), std::string::npos) << sidecars.WorkerLog();
+}
+
+TEST_F(PoolerTest, WithoutItOneWarningSaysSoAndTheNextLookFindsTheWork) {
+  TwoSidecars sidecars(*world_, TwoSidecars::Looks::kAsEver, {"--database", PooledUrl()});
+  EXPECT_TRUE(world_->SidecarsWrote(kNotDelivered)) << sidecars.WorkerLog();
+  for (int n = 0; n < 2; ++n) {
+    EXPECT_LT(sidecars.TimeToRun("w" + std::to_string(n)), kPatience) << world_->Logs() << sidecars.AskedLog();
+  }
+  const std::string log = sidecars.WorkerLog();
+  EXPECT_NE(log.find("sidecar.direct_database_url"), std::string::npos) << log;
+  EXPECT_EQ(log.find(kNotDelivered), log.rfind(kNotDelivered)) << log;
 }
 
 }  // namespace

@@ -15,6 +15,7 @@ namespace dbos::sidecar {
 namespace {
 
 constexpr Query kBegin = {.name = "begin", .args = "", .rows = "", .sql = "BEGIN"};
+constexpr Query kDurably = {.name = "durably", .args = "", .rows = "", .sql = "{durably}"};
 constexpr Query kCommit = {.name = "commit", .args = "", .rows = "", .sql = "COMMIT"};
 
 // Together about half a second.
@@ -51,8 +52,8 @@ absl::Status PostgresConnection::Connect() {
   prepared_.clear();
   prepared_for_one_row_.clear();
   RETURN_IF_ERROR(link_.Open());
-  dialect_ = link_.is_cockroach() ? CockroachDialect(dialect_.schema_name) : PostgresDialect(dialect_.schema_name);
-  if (link_.parameters().through_pooler) return absl::OkStatus();
+  dialect_ = link_.DialectOf(dialect_.schema_name);
+  if (pooled_) return absl::OkStatus();
   return link_.Apply(SettingsOf(dialect_, role_));
 }
 
@@ -160,6 +161,7 @@ absl::Status PostgresConnection::SendPipeline(std::span<const Statement> stateme
 
 absl::Status PostgresConnection::SendTransaction(std::span<const Statement> statements) {
   RETURN_IF_ERROR(Send(Statement(kBegin), Expected::Kind::kBegin));
+  if (SettlesDurability()) RETURN_IF_ERROR(Send(Statement(kDurably), Expected::Kind::kBegin));
   std::size_t rows = 0;
   for (const Statement& statement : statements) {
     RETURN_IF_ERROR(Send(statement, Expected::Kind::kStatement));
@@ -185,7 +187,7 @@ PostgresConnection::Prepared& PostgresConnection::Look(const Statement& statemen
   const auto found = known.find(&query);
   if (found != known.end()) return found->second;
   Prepared prepared;
-  if (!link_.parameters().through_pooler) prepared.name = one_row ? std::string(query.name) + "_one" : query.name;
+  if (!pooled_) prepared.name = one_row ? std::string(query.name) + "_one" : query.name;
   prepared.query = PostgresQuery::Expand(dialect_, query, one_row);
   return known.emplace(&query, std::move(prepared)).first->second;
 }
@@ -257,6 +259,7 @@ absl::Status PostgresConnection::ErrorOf(const PGresult* result, Seen seen) {
   const std::string text = message == nullptr ? "" : message;
   if (seen == Seen::kFirst && IsNotImplemented(sqlstate)) return NotImplementedError(text);
   absl::Status error = PostgresError(sqlstate, text);
+  if (IsOfSharedSession(sqlstate)) pooled_ = true;
   if (NeedsReconnect(sqlstate)) link_.Close();
   return error;
 }

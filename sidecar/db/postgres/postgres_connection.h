@@ -53,9 +53,11 @@ class PostgresConnection : public Connection {
 
   enum class Unit { kTransaction, kStatement };
   // One statement is a transaction by itself, which spares the server two more.
-  static Unit UnitOf(std::span<const Statement> batch) {
-    return batch.size() == 1 ? Unit::kStatement : Unit::kTransaction;
+  Unit UnitOf(std::span<const Statement> batch) const {
+    return batch.size() == 1 && !SettlesDurability() ? Unit::kStatement : Unit::kTransaction;
   }
+  // In each transaction: what was set at the beginning is not to be relied on.
+  bool SettlesDurability() const { return pooled_ && role_ == ConnectionRole::kWriter && !dialect_.durably.empty(); }
 
   template <typename Run>
   auto Retried(Run run) -> decltype(run());
@@ -79,6 +81,7 @@ class PostgresConnection : public Connection {
   PostgresLink link_;
   Dialect dialect_;  // of the server that answers, once connected
   const ConnectionRole role_;
+  bool pooled_ = link_.parameters().through_pooler;  // or it turned out: see ConnectionOptions::through_pooler
   std::unordered_map<const Query*, Prepared> prepared_;
   std::unordered_map<const Query*, Prepared> prepared_for_one_row_;
   std::vector<Expected> expected_;  // of what was sent last

@@ -139,6 +139,10 @@ absl::Status PostgresError(const std::string& sqlstate, const std::string& messa
   return error;
 }
 
+bool IsOfSharedSession(std::string_view sqlstate) {
+  return sqlstate == "26000" || sqlstate == "42P05";
+}
+
 bool IsNotImplemented(std::string_view sqlstate) {
   return sqlstate == "0A000";
 }

@@ -14,6 +14,9 @@ absl::StatusCode ClassifySqlState(std::string_view sqlstate);
 // True when the session cannot be used any longer, or its prepared statements cannot.
 bool NeedsReconnect(std::string_view sqlstate);
 
+// True when a prepared statement of ours is gone, or there already: a pooler has changed the session under us.
+bool IsOfSharedSession(std::string_view sqlstate);
+
 // 0A000 has two meanings. Of a new statement: the server cannot do that. Of a prepared one (this is PostgresError's): a
 // table has other columns since, which passes with the session.
 bool IsNotImplemented(std::string_view sqlstate);

@@ -49,6 +49,12 @@ bool PostgresLink::is_cockroach() const {
   return connection_ != nullptr && PQparameterStatus(connection_.get(), kCockroachParameter) != nullptr;
 }
 
+Dialect PostgresLink::DialectOf(const std::string& schema) const {
+  Dialect dialect = is_cockroach() ? CockroachDialect(schema) : PostgresDialect(schema);
+  if (!parameters_.notify) dialect.notify = Dialect::Notify::kNo;
+  return dialect;
+}
+
 absl::Status PostgresLink::Open() {
   PostgresParameters parameters = parameters_;
   if (password_ && parameters.Get("password").empty()) {

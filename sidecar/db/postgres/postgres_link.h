@@ -15,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 
+#include "sidecar/db/dialect.h"
 #include "sidecar/db/options.h"
 #include "sidecar/db/postgres/postgres_url.h"
 #include "sidecar/db/result.h"
@@ -40,6 +41,8 @@ class PostgresLink {
   const PostgresParameters& parameters() const { return parameters_; }
   // CockroachDB tells its version when a session begins; its URLs are PostgreSQL's.
   bool is_cockroach() const;
+  // What the server understands, and may be asked for.
+  Dialect DialectOf(const std::string& schema) const;
 
   // Opens the connection and sends `settings`, which may be empty.
   absl::Status Open();

@@ -45,7 +45,7 @@ absl::Status PostgresPipeline::Connect() {
   prepared_.Clear();
   spent_ = false;
   RETURN_IF_ERROR(link_.Open());
-  dialect_ = link_.is_cockroach() ? CockroachDialect(dialect_.schema_name) : PostgresDialect(dialect_.schema_name);
+  dialect_ = link_.DialectOf(dialect_.schema_name);
   return through_pooler() ? absl::OkStatus() : link_.Apply(dialect_.session_settings);
 }
 

@@ -145,6 +145,7 @@ absl::StatusOr<PostgresParameters> ParsePostgresUrl(const std::string& url, cons
   }
   PostgresParameters parameters;
   parameters.through_pooler = options.through_pooler;
+  parameters.notify = options.notify;
   for (const PQconninfoOption* option = parsed; option->keyword != nullptr; ++option) {
     if (option->val != nullptr) parameters.Set(option->keyword, option->val);
   }

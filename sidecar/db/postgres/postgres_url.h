@@ -15,6 +15,7 @@ namespace dbos::sidecar {
 struct PostgresParameters {
   std::vector<std::pair<std::string, std::string>> values;
   bool through_pooler = false;  // see ConnectionOptions
+  bool notify = true;           // see ConnectionOptions
 
   std::string Get(const std::string& keyword) const;
   void Set(const std::string& keyword, const std::string& value);

@@ -250,6 +250,36 @@ TEST_P(PostgresConnectionTest, BrokenConnectionIsReportedOnceAndReplaced) {
   EXPECT_THAT(Ids(), ElementsAre("a", "b"));
 }
 
+// As pgbouncer in transaction mode does it: the next transaction meets another session.
+TEST_P(PostgresConnectionTest, ASessionThatForgetsItsStatementsIsUsedWithoutThem) {
+  ASSERT_TRUE(connection_->Execute(Statement(kAll)).ok());
+  EXPECT_NE((*connection_->RunScript("SELECT count(*) FROM pg_prepared_statements"))[0].Int(0), 0);
+  ASSERT_TRUE(connection_->RunScript("DEALLOCATE ALL").ok());
+  EXPECT_TRUE(absl::IsAborted(connection_->Execute(Statement(kAll)).status()));
+  for (int n = 0; n < 3; ++n) {
+    ASSERT_TRUE(connection_->RunBatch(std::vector<Statement>{Insert(std::to_string(n)), Statement(kAll)}).ok());
+    EXPECT_EQ((*connection_->RunScript("SELECT count(*) FROM pg_prepared_statements"))[0].Int(0), 0);
+  }
+  EXPECT_THAT(Ids(), ElementsAre("0", "1", "2"));
+}
+
+TEST_P(PostgresConnectionTest, CommitsAreDurableThroughAPoolerToo) {
+  constexpr Query kShown = {
+      .name = "shown", .args = "", .rows = "", .sql = "SELECT current_setting('synchronous_commit')"};
+  database_->Run("ALTER ROLE CURRENT_USER IN DATABASE " + database_->Query("SELECT current_database()")[0] +
+                 " SET synchronous_commit = off");
+  ConnectionOptions options;
+  options.through_pooler = true;
+  const auto writer = OpenDatabase(database_->url(), "dbos", options)->connect(ConnectionRole::kWriter);
+  for (const std::vector<Statement>& batch :
+       {std::vector<Statement>{Statement(kShown)}, std::vector<Statement>{Insert("a"), Statement(kShown)}}) {
+    const auto results = writer->RunBatch(batch);
+    ASSERT_TRUE(results.ok()) << results.status();
+    ASSERT_EQ(results->size(), batch.size());
+    EXPECT_EQ(results->back()[0].Text(0), "on");
+  }
+}
+
 TEST_P(PostgresConnectionTest, CommitsAreDurableWhateverTheRoleSays) {
   database_->Run("ALTER ROLE CURRENT_USER IN DATABASE " + database_->Query("SELECT current_database()")[0] +
                  " SET synchronous_commit = off");

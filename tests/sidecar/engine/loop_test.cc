@@ -166,6 +166,40 @@ TEST(EngineLoopTest, EveryRequestIsAnsweredOnceAndInOrderWhateverThreadRunsTheRo
   EXPECT_EQ(reads, 100);
 }
 
+TEST(EngineLoopTest, WorkForOthersIsMadeKnownAfterItsCommit) {
+  class Storage final : public ModelStorage {
+   public:
+    explicit Storage(std::atomic<int>& commits) : commits_(commits) {}
+    using ModelStorage::Commit;
+    absl::Status Commit(Batch& batch, const Meanwhile& meanwhile) override {
+      const absl::Status done = ModelStorage::Commit(batch, meanwhile);
+      if (!batch.starts.empty()) ++commits_;
+      return done;
+    }
+
+   private:
+    std::atomic<int>& commits_;
+  };
+  std::atomic<int> commits = 0;
+  std::atomic<int> told = 0;
+  const auto tell = [&] {
+    EXPECT_EQ(commits, 1);
+    ++told;
+  };
+  EngineLoop loop(std::make_unique<Engine>(EngineOptions(), [] { return std::string("token"); }),
+                  [&](StorageRole /*role*/) { return std::make_unique<Storage>(commits); }, {.work_for_others = tell});
+  loop.Start();
+  const auto caller = std::make_shared<App>(loop, 1);
+  loop.Post([&](Engine& engine) {
+    StartRequest request;
+    request.workflow_id = "order-1";
+    request.name = "checkout";
+    engine.StartWorkflow(kNoSession, caller, 1, std::move(request));
+  });
+  while (told == 0) std::this_thread::yield();
+  EXPECT_EQ(told, 1);
+}
+
 TEST(EngineLoopTest, ACommitThatFailsDoesNotKeepItFromStopping) {
   EngineLoop loop(std::make_unique<Engine>(EngineOptions(), [] { return std::string("token"); }),
                   [](StorageRole /*role*/) { return std::make_unique<FailingStorage>(1); },

@@ -40,13 +40,13 @@ TEST(HttpServerTest, AnAddressThatCannotBeUsedSaysSo) {
 }
 
 TEST(MetricsTest, SaysWhatIsWrong) {
-  MetricsSample sample = {"1.0", "shop", {}, {.in_use = 3, .idle = 2, .waiting = 4, .timeouts = 5}, std::nullopt};
+  MetricsSample sample = {"1.0", "shop", {}, {.in_use = 3, .idle = 2, .waiting = 4, .timeouts = 5}, std::nullopt, true};
   sample.engine.executions = 7;
   const std::string text = MetricsText(sample);
   EXPECT_EQ(text.find("\"application\"}"), std::string::npos);  // there is no such pool
   for (const char* line :
        {"dbos_sidecar_info{version=\"1.0\",application=\"shop\"} 1\n", "dbos_database_available 0\n",
-        "dbos_executions 7\n", "# TYPE dbos_pool_connections gauge\n",
+        "dbos_executions 7\n", "dbos_wakeups_arrive 1\n", "# TYPE dbos_pool_connections gauge\n",
         "dbos_pool_connections{pool=\"system\",state=\"in_use\"} 3\n",
         "dbos_pool_connections{pool=\"system\",state=\"idle\"} 2\n", "dbos_pool_waiting{pool=\"system\"} 4\n",
         "# TYPE dbos_pool_timeouts_total counter\n", "dbos_pool_timeouts_total{pool=\"system\"} 5\n"}) {
