@@ -16,6 +16,7 @@
 #include "sidecar/db/migrator.h"
 #include "sidecar/rpc/validate.h"
 #include "sidecar/store/open_storage.h"
+#include "sidecar/store/open_transactions.h"
 
 namespace dbos::sidecar {
 namespace {
@@ -62,7 +63,13 @@ DoorFixture::DoorFixture() : directory_(NewDirectory()) {
   loop_ = std::make_unique<EngineLoop>(std::make_unique<Engine>(EngineOptions(), RandomUuid), *std::move(storage),
                                        EngineLoop::Options());
   loop_->Start();
-  server_ = GrpcServer::Start({*loop_, TestInfo(), attachments_, migrations_}, Reflection::kOff);
+  records_ = std::make_unique<EngineRecords>(*loop_);
+  TransactionPool::Options pool;
+  pool.size = 4;
+  pool.timeout = absl::Seconds(5);
+  transactions_ = std::make_unique<TransactionPool>(OpenTransactions(*database, *database, {"executor", "shop"}).open,
+                                                    *records_, pool);
+  server_ = GrpcServer::Start({*loop_, TestInfo(), attachments_, migrations_, transactions_.get()}, Reflection::kOff);
   DBOS_CHECK(server_ != nullptr);
   channel_ = Connect();
   workflows_ = v1::WorkflowService::NewStub(channel_);
@@ -72,6 +79,7 @@ DoorFixture::DoorFixture() : directory_(NewDirectory()) {
 
 DoorFixture::~DoorFixture() {
   server_->Shutdown(absl::ZeroDuration());
+  transactions_.reset();
   loop_.reset();
   server_.reset();
   std::filesystem::remove_all(directory_);

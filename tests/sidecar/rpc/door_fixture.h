@@ -17,6 +17,8 @@
 #include "dbos/v1/steps.grpc.pb.h"
 #include "dbos/v1/workflows.grpc.pb.h"
 
+#include "sidecar/engine/engine_records.h"
+#include "sidecar/engine/transaction_pool.h"
 #include "sidecar/rpc/grpc_server.h"
 
 namespace dbos::sidecar {
@@ -71,6 +73,8 @@ class DoorFixture : public testing::Test {
   AttachedNow attachments_;
   ScriptedMigrations migrations_;
   std::unique_ptr<EngineLoop> loop_;
+  std::unique_ptr<EngineRecords> records_;
+  std::unique_ptr<TransactionPool> transactions_;  // on the same file, which has no tables of the application yet
   std::unique_ptr<GrpcServer> server_;
   std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<v1::WorkflowService::Stub> workflows_;
