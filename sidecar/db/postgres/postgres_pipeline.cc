@@ -103,7 +103,8 @@ absl::Status PostgresPipeline::SendUnnamed(const PostgresCall& call, Sent sent) 
 
 absl::Status PostgresPipeline::SendKept(const PostgresCall& call) {
   const std::string key = call.Key();
-  const PreparedStatements::Entry entry = prepared_.Use(key);
+  PreparedStatements::Entry& entry = prepared_.Use(key);
+  if (++entry.uses > kPreparedUsesMax) prepared_.Renew(entry);
   if (!entry.on_server) {
     const std::string excess = prepared_.TakeExcess();
     if (!excess.empty()) RETURN_IF_ERROR(SendUnnamed(PostgresCall(absl::StrCat("DEALLOCATE ", excess)), {}));

@@ -1,5 +1,7 @@
 #include "sidecar/db/postgres/prepared_statements.h"
 
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 
 namespace dbos::sidecar {
@@ -15,7 +17,19 @@ PreparedStatements::Entry& PreparedStatements::Use(const std::string& key) {
   return entries_.front();
 }
 
+void PreparedStatements::Renew(Entry& entry) {
+  if (entry.on_server) excess_.push_back(std::move(entry.name));
+  entry.name = absl::StrCat("dbos_", next_++);
+  entry.on_server = false;
+  entry.uses = 0;
+}
+
 std::string PreparedStatements::TakeExcess() {
+  if (!excess_.empty()) {
+    std::string name = std::move(excess_.back());
+    excess_.pop_back();
+    return name;
+  }
   if (entries_.size() <= kPreparedMax) return "";
   const Entry last = entries_.back();
   Forget(last.key);
@@ -32,6 +46,7 @@ void PreparedStatements::Forget(const std::string& key) {
 void PreparedStatements::Clear() {
   entries_.clear();
   found_.clear();
+  excess_.clear();
 }
 
 }  // namespace dbos::sidecar

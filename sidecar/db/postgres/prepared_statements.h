@@ -1,5 +1,8 @@
 // PreparedStatements: what a session has prepared, the least recently used first to go.
 //
+// After some uses one is prepared anew: PostgreSQL keeps its plan, which was made for the tables as they were, and a
+// table that was empty then may have millions of rows by now.
+//
 // Threads: one at a time. Blocking: never. Limits: kPreparedMax.
 #pragma once
 
@@ -8,10 +11,12 @@
 #include <list>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 namespace dbos::sidecar {
 
 inline constexpr std::size_t kPreparedMax = 256;
+inline constexpr int kPreparedUsesMax = 500;
 
 class PreparedStatements {
  public:
@@ -19,11 +24,14 @@ class PreparedStatements {
     std::string key;
     std::string name;
     bool on_server = false;
+    int uses = 0;
   };
 
   // The one with this key, made if there is none.
   Entry& Use(const std::string& key);
-  // The name of one too many, which is forgotten; empty: there is none.
+  // To be prepared anew, under another name.
+  void Renew(Entry& entry);
+  // The name of one on the server that is not used any more; empty: there is none.
   std::string TakeExcess();
   void Forget(const std::string& key);
   // The session is gone, and its statements with it.
@@ -32,6 +40,7 @@ class PreparedStatements {
  private:
   std::list<Entry> entries_;  // used last comes first
   std::unordered_map<std::string, std::list<Entry>::iterator> found_;
+  std::vector<std::string> excess_;
   std::uint64_t next_ = 0;
 };
 

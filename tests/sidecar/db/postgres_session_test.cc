@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 
+#include "sidecar/db/postgres/prepared_statements.h"
 #include "tests/sidecar/db/session_fixture.h"
 #include "tests/testing/proxy/pg_proxy.h"
 
@@ -76,6 +77,24 @@ class PostgresSessionTest : public SessionFixture {
   std::unique_ptr<PgProxy> proxy_;
   std::string url_;
 };
+
+// Its plan was made for the tables as they were.
+TEST_P(PostgresSessionTest, AStatementThatIsUsedOftenIsPreparedAnewNowAndThen) {
+  const auto prepared = [this] {
+    return Show(Run("SELECT name FROM pg_prepared_statements WHERE statement LIKE 'SELECT name FROM item%'"));
+  };
+  const auto select = [this] { return Run("SELECT name FROM item WHERE id = :id", {{"id", Int(1)}}); };
+  Begin();
+  select();
+  const std::string first = prepared();
+  EXPECT_FALSE(first.empty());
+  for (int n = 1; n < kPreparedUsesMax; ++n) select();
+  EXPECT_EQ(prepared(), first);
+  select();
+  EXPECT_NE(prepared(), first);
+  EXPECT_EQ(prepared().find('|'), std::string::npos) << "the old one is gone";
+  Commit();
+}
 
 TEST_P(PostgresSessionTest, RoundTripsAreAsFewAsCanBe) {
   Begin();
