@@ -1,18 +1,20 @@
 // ConnectionPool: a bounded number of connections to one database, lent out one by one.
 //
-// First come, first served. A connection is kept when it comes back, and closed instead when it was opened beyond
-// `size`, is older than `recycle`, or the pool is gone.
+// First come, first served; whoever takes a place in the line has come, even if he does not wait yet. A connection is
+// kept when it comes back, and closed instead when it was opened beyond `size`, is older than `recycle`, or the pool is
+// gone.
 //
 // Threads:  any.
-// Blocking: Acquire waits at most `timeout` for a connection, and for a ping where one lay idle for a second.
+// Blocking: Acquire waits until `timeout` after its place was taken, and for a ping where a connection lay idle for a
+//           second.
 // Errors:   ResourceExhausted: all were in use for that long; the message says by whom and since when.
 // Limits:   size + max_overflow connections.
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <list>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -57,15 +59,24 @@ class ConnectionPool : public std::enable_shared_from_this<ConnectionPool> {
     std::list<Pooled>::iterator entry_;
   };
 
-  using Usage = PoolUsage;
+  // A place in the line. Whoever takes one has to call Acquire or Leave with it.
+  struct Place {
+    std::uint64_t number = 0;
+    absl::Time give_up;
+  };
+
+  using Usage = PoolUsage;  // those who wait are the places
 
   // `name` is how messages call it, such as "system".
   static std::shared_ptr<ConnectionPool> Create(std::string name, const PoolOptions& options, Connect connect) {
     return std::shared_ptr<ConnectionPool>(new ConnectionPool(std::move(name), options, std::move(connect)));
   }
 
+  Place Join();
+  void Leave(const Place& place);
   // `holder`: what it is for, for the message of those who wait in vain.
-  absl::StatusOr<Lease> Acquire(const std::string& holder);
+  absl::StatusOr<Lease> Acquire(const Place& place, const std::string& holder);
+  absl::StatusOr<Lease> Acquire(const std::string& holder) { return Acquire(Join(), holder); }
 
   Usage usage() const;
 
@@ -73,8 +84,10 @@ class ConnectionPool : public std::enable_shared_from_this<ConnectionPool> {
   ConnectionPool(std::string name, const PoolOptions& options, Connect connect)
       : name_(std::move(name)), options_(options), connect_(std::move(connect)) {}
 
-  absl::StatusOr<std::list<Pooled>::iterator> Take(const std::string& holder);
-  bool MayTake(std::uint64_t ticket) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  enum class Waits { kNotYet, kNow };
+
+  absl::StatusOr<std::list<Pooled>::iterator> Take(const Place& place, const std::string& holder);
+  bool MayTake(std::uint64_t number) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status Exhausted() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Freshen(Pooled& pooled) const;
   void Return(std::list<Pooled>::iterator entry);
@@ -86,12 +99,13 @@ class ConnectionPool : public std::enable_shared_from_this<ConnectionPool> {
   mutable Mutex mu_;
   CondVar changed_;
   std::list<Pooled> all_ ABSL_GUARDED_BY(mu_);
-  std::deque<std::uint64_t> queue_ ABSL_GUARDED_BY(mu_);  // tickets of those who wait
-  std::uint64_t next_ticket_ ABSL_GUARDED_BY(mu_) = 0;
+  std::map<std::uint64_t, Waits> line_ ABSL_GUARDED_BY(mu_);  // by the number of the place
+  std::uint64_t next_number_ ABSL_GUARDED_BY(mu_) = 0;
   std::uint64_t timeouts_ ABSL_GUARDED_BY(mu_) = 0;
 };
 
-// A connection that borrows one from the pool for each call, under the name of the statement.
+// For one caller: it has a place in the line from now on, borrows a connection with the first call, under the name of
+// that statement, and keeps it to its own end.
 std::unique_ptr<Connection> PooledConnection(std::shared_ptr<ConnectionPool> pool);
 
 }  // namespace dbos::sidecar

@@ -29,7 +29,9 @@ class EngineLoop {
  public:
   struct Options {
     std::size_t readers = 2;  // threads for the engine's own reads
-    std::size_t callers = 2;  // threads for PostRead
+    // Threads for PostRead. One more than the connections that they share, so that whoever waits for one in vain is
+    // told in time.
+    std::size_t callers = 2;
     std::size_t reads_max = 10'000;
     // Called after work was queued that other processes may run too; on any thread, and must not block. May be null.
     std::function<void()> work_for_others = {};

@@ -31,44 +31,42 @@ struct Runner {
 
 }  // namespace
 
-ReadPool::ReadPool(const StorageFactory& storage, StorageRole role, std::size_t threads, std::size_t reads_max)
-    : reads_max_(reads_max) {
-  for (std::size_t i = 0; i < threads; ++i) {
-    threads_.emplace_back([this, storage, role] { ThreadMain(storage, role); });
-  }
-}
-
 ReadPool::~ReadPool() {
+  std::vector<std::thread> threads;
   {
     MutexLock lock(mu_);
     stopping_ = true;
+    threads.swap(threads_);
   }
   wake_.NotifyAll();
-  for (std::thread& thread : threads_) thread.join();
+  for (std::thread& thread : threads) thread.join();
 }
 
 bool ReadPool::Post(Read read) {
   {
     MutexLock lock(mu_);
     if (stopping_ || reads_.size() >= reads_max_) return false;
-    reads_.push_back(std::move(read));
+    reads_.push_back({std::move(read), role_ == StorageRole::kPooled ? storage_(role_) : nullptr});
+    if (reads_.size() > idle_ && threads_.size() < threads_max_) threads_.emplace_back([this] { ThreadMain(); });
   }
   wake_.NotifyOne();
   return true;
 }
 
-void ReadPool::ThreadMain(const StorageFactory& storage, StorageRole role) {
-  const std::unique_ptr<Storage> own = storage(role);
+void ReadPool::ThreadMain() {
+  const std::unique_ptr<Storage> own = role_ == StorageRole::kPooled ? nullptr : storage_(role_);
   while (true) {
-    Read read;
+    Posted next;
     {
       MutexLock lock(mu_);
+      ++idle_;
       while (reads_.empty() && !stopping_) wake_.Wait(mu_);
+      --idle_;
       if (stopping_) return;
-      read = std::move(reads_.front());
+      next = std::move(reads_.front());
       reads_.pop_front();
     }
-    read(*own);
+    next.read(next.storage == nullptr ? *own : *next.storage);
   }
 }
 

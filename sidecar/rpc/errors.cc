@@ -115,7 +115,7 @@ void AddReasonTrailer(Reason reason, grpc::CallbackServerContext* context) {
 Error ReadError(const absl::Status& status) {
   const bool transient = absl::IsUnavailable(status) || absl::IsAborted(status);
   if (transient) return {Reason::kDatabaseUnavailable, "the database is not reachable: " + Message(status)};
-  if (absl::IsResourceExhausted(status)) return {Reason::kDatabaseUnavailable, Message(status)};
+  if (absl::IsResourceExhausted(status)) return {Reason::kInflightLimit, Message(status)};
   return {Reason::kDatabaseError, "the database refused the read: " + Message(status)};
 }
 

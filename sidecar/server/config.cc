@@ -8,10 +8,13 @@
 #include <unistd.h>
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 
 #include "sidecar/base/nearest.h"
 #include "sidecar/base/status.h"
 #include "sidecar/server/config_file.h"
+#include "sidecar/server/foreign_keys.h"
 #include "sidecar/server/setting.h"
 #include "sidecar/server/small_file.h"
 
@@ -43,11 +46,15 @@ const Setting* Find(const std::string& key) {
   return nullptr;
 }
 
-absl::Status UnknownKey(const std::string& path, const std::string& key) {
+std::string UnknownKey(const std::string& path, const std::string& key) {
+  const std::string instead = InsteadOfForeignKey(key);
+  if (!instead.empty()) {
+    return absl::StrCat(path, ": \"", key, "\" is a key of the DBOS SDKs that a sidecar does not have: ", instead);
+  }
   std::vector<std::string> keys;
   for (const Setting& setting : Settings()) keys.push_back(setting.key);
-  return absl::InvalidArgumentError(path + ": unknown key \"" + key + "\"" + DidYouMean(key, keys) +
-                                    " (dbos-sidecar config check lists the keys)");
+  return absl::StrCat(path, ": unknown key \"", key, "\"", DidYouMean(key, keys),
+                      " (dbos-sidecar config check lists the keys)");
 }
 
 absl::Status GiveFromFile(const std::string& source, const std::string& path, GivenValues::mapped_type& into) {
@@ -64,6 +71,7 @@ absl::Status Twice(const std::string& one, const std::string& other) {
 // Empty values are no values.
 absl::Status CollectFile(const std::string& path, const Environment& environment, GivenValues& given) {
   ASSIGN_OR_RETURN(const auto values, ReadConfigFile(path, environment));
+  std::vector<std::string> unknown;  // all of them, since a file of another program has many
   for (const auto& [key, value] : values) {
     const std::string source = path + ": " + key;
     if (Find(key) != nullptr) {
@@ -72,11 +80,14 @@ absl::Status CollectFile(const std::string& path, const Environment& environment
     }
     const std::string base = absl::EndsWith(key, kFileKey) ? key.substr(0, key.size() - sizeof(kFileKey) + 1) : "";
     const Setting* setting = Find(base);
-    if (setting == nullptr || !setting->has_file) return UnknownKey(path, key);
+    if (setting == nullptr || !setting->has_file) {
+      unknown.push_back(UnknownKey(path, key));
+      continue;
+    }
     if (values.contains(base)) return Twice(path + ": " + base, key);
     if (!value.empty()) RETURN_IF_ERROR(GiveFromFile(source, value, given[base]));
   }
-  return absl::OkStatus();
+  return unknown.empty() ? absl::OkStatus() : absl::InvalidArgumentError(absl::StrJoin(unknown, "\n"));
 }
 
 absl::Status CollectEnvironment(const Environment& environment, GivenValues& given) {

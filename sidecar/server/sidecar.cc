@@ -1,6 +1,5 @@
 #include "sidecar/server/sidecar.h"
 
-#include <algorithm>
 #include <filesystem>
 #include <utility>
 
@@ -24,7 +23,6 @@ namespace dbos::sidecar {
 namespace {
 
 constexpr int kRoundsUntilTrim = 10;
-constexpr int kCallersMax = 4;                                  // reads of the user at once
 constexpr absl::Duration kSurvivorsListed = absl::Seconds(10);  // well beyond the grace they have to come back
 constexpr absl::Duration kCallsGrace = absl::Seconds(2);
 constexpr absl::Duration kSweepPause = absl::Minutes(1);
@@ -95,7 +93,7 @@ absl::Status Sidecar::Serve() {
   EngineLoop::Options threads;
   if (wakeups_ != nullptr) threads.work_for_others = [this] { wakeups_->Tell(); };
   const int pooled = config_.system_pool_size.value_or(config_.pool.size) + config_.pool.max_overflow;
-  threads.callers = static_cast<std::size_t>(std::min(pooled, kCallersMax));
+  threads.callers = static_cast<std::size_t>(pooled) + 1;
   loop_ = std::make_unique<EngineLoop>(std::make_unique<Engine>(options, RandomUuid), std::move(storage), threads);
   loop_->Start();
   if (wakeups_ != nullptr) {

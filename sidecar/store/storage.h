@@ -125,7 +125,8 @@ class Storage {
 };
 
 // The writer commits batches on its own pinned connection. A reader has its own too, since executions wait for it;
-// reads on behalf of callers share a pool, so that they starve neither.
+// reads on behalf of callers share a pool, so that they starve neither. Of that role a Storage is for one caller, whose
+// wait for a connection begins when it is made: then ResourceExhausted says that it was in vain.
 enum class StorageRole { kWriter, kReader, kPooled };
 using StorageFactory = std::function<std::unique_ptr<Storage>(StorageRole)>;
 

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <future>
 #include <thread>
+#include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -154,14 +155,36 @@ TEST_F(ConnectionPoolTest, AnOldConnectionIsReplaced) {
   EXPECT_EQ(open_, 1);
 }
 
-TEST_F(ConnectionPoolTest, ABorrowedConnectionTakesOneForEachCallOnly) {
+TEST_F(ConnectionPoolTest, ABorrowedConnectionIsKeptFromTheFirstCallOn) {
   const auto pool = Pool(Options(1, 0, absl::ZeroDuration()));
-  const auto one = PooledConnection(pool);
+  auto one = PooledConnection(pool);
   const auto two = PooledConnection(pool);
-  EXPECT_TRUE(one->RunScript("SELECT 1").ok());
+  EXPECT_EQ(pool->usage().waiting, 2);
+  EXPECT_TRUE(two->RunScript("SELECT 1").ok()) << "who has a place and does not wait yet holds nobody up";
   EXPECT_TRUE(two->RunScript("SELECT 1").ok());
-  const auto held = pool->Acquire("held");
   EXPECT_TRUE(absl::IsResourceExhausted(one->RunScript("SELECT 1").status()));
+  EXPECT_TRUE(absl::IsResourceExhausted(one->RunScript("SELECT 1").status())) << "each call has its turn";
+  EXPECT_EQ(pool->usage().timeouts, 2U);
+  EXPECT_EQ(pool->usage().waiting, 0);
+}
+
+TEST_F(ConnectionPoolTest, WhoNeverCallsLeavesTheLine) {
+  const auto pool = Pool(Options(1, 0, absl::ZeroDuration()));
+  PooledConnection(pool).reset();
+  EXPECT_EQ(pool->usage().waiting, 0);
+}
+
+TEST_F(ConnectionPoolTest, AWaitCountsFromWhenItsPlaceWasTaken) {
+  constexpr absl::Duration kTimeout = absl::Milliseconds(300);
+  const auto pool = Pool(Options(1, 0, kTimeout));
+  const auto held = pool->Acquire("held");
+  const absl::Time began = absl::Now();
+  std::vector<ConnectionPool::Place> places;
+  for (int n = 0; n < 5; ++n) places.push_back(pool->Join());
+  // One after the other, as one thread would.
+  for (const ConnectionPool::Place& place : places) EXPECT_FALSE(pool->Acquire(place, "late").ok());
+  EXPECT_GE(absl::Now() - began, kTimeout);
+  EXPECT_LT(absl::Now() - began, 3 * kTimeout) << "not five times as long";
 }
 
 }  // namespace

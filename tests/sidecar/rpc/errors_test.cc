@@ -65,6 +65,7 @@ TEST(GrpcStatusTest, KeepsAMessageWithinTheLimitOfATrailerAndPrintable) {
 TEST(ReadErrorTest, TellsAnOutageFromARefusal) {
   EXPECT_EQ(ReadError(absl::UnavailableError("gone")).reason, Reason::kDatabaseUnavailable);
   EXPECT_EQ(ReadError(absl::AbortedError("deadlock")).reason, Reason::kDatabaseUnavailable);
+  EXPECT_EQ(ReadError(absl::ResourceExhaustedError("no connection")).reason, Reason::kInflightLimit);
   EXPECT_EQ(ReadError(absl::InternalError("bug")).reason, Reason::kDatabaseError);
 }
 

@@ -1,11 +1,13 @@
 #include "sidecar/server/config.h"
 
+#include <algorithm>
 #include <map>
 #include <string>
 
 #include <gtest/gtest.h>
 
 #include "sidecar/base/status.h"
+#include "sidecar/server/foreign_keys.h"
 #include "sidecar/server/setting.h"
 #include "tests/sidecar/server/temporary_directory.h"
 
@@ -64,6 +66,55 @@ TEST_F(ConfigTest, AnUnknownKeyIsAnErrorThatNamesTheNearest) {
   for (const auto& [yaml, fault] : cases) {
     File(yaml);
     EXPECT_NE(Fault().find(fault), std::string::npos) << Fault();
+  }
+}
+
+// What DBOS itself keeps in the file, all at once.
+TEST_F(ConfigTest, KeysOfTheSdksSayWhatToDoInstead) {
+  File(R"(
+name: shop
+language: python
+database_url: postgresql://localhost/shop
+database: {migrate: [alembic upgrade head], app_db_name: shop, hostname: localhost}
+runtimeConfig: {start: [python main.py], setup: [pip install x], port: 8000}
+env: {LOG: debug}
+telemetry: {logs: {logLevel: info}, OTLPExporter: {logsEndpoint: "http://localhost", tracesEndpoint: [a, b]}}
+executor_id: me
+languages: none
+)");
+  const std::string fault = Fault();
+  const std::pair<const char*, const char*> hints[] = {
+      {"language", "any language"},
+      {"database_url", "call it application_database_url"},
+      {"database.migrate", "sidecar.application_migrations"},
+      {"database.app_db_name", "application_database_url"},
+      {"database.hostname", "application_database_url"},
+      {"runtimeConfig.start", "dbos-sidecar dev -- PROGRAM"},
+      {"runtimeConfig.setup", "before the program starts"},
+      {"runtimeConfig.port", "not started from this file"},
+      {"env.LOG", "environment"},
+      {"telemetry.logs.logLevel", "call it sidecar.log_level"},
+      {"telemetry.OTLPExporter.logsEndpoint", "metrics are at sidecar.http_address"},
+      {"telemetry.OTLPExporter.tracesEndpoint", "not exported"},
+      {"executor_id", "call it sidecar.executor_id"}};
+  for (const auto& [key, hint] : hints) {
+    const std::size_t line = fault.find("\"" + std::string(key) + "\" is a key of the DBOS SDKs");
+    ASSERT_NE(line, std::string::npos) << key << "\n" << fault;
+    EXPECT_NE(fault.substr(line, fault.find('\n', line) - line).find(hint), std::string::npos) << key << "\n" << fault;
+  }
+  EXPECT_NE(fault.find("unknown key \"languages\""), std::string::npos) << fault;
+  EXPECT_EQ(fault.find("\"name\""), std::string::npos) << fault;
+}
+
+// A hint that names a key of ours is of no use if there is no such key.
+TEST_F(ConfigTest, WhatIsToldInsteadExists) {
+  for (const char* key : {"database_url", "system_database_schema_name", "database.migrate", "database.x",
+                          "telemetry.logs.logLevel", "log_level", "executor_id", "run_migrations", "admin_port"}) {
+    const std::string instead = InsteadOfForeignKey(key);
+    const bool named = std::any_of(Settings().begin(), Settings().end(), [&](const Setting& setting) {
+      return setting.key.size() > 4 && instead.find(setting.key) != std::string::npos;
+    });
+    EXPECT_TRUE(named) << key << ": " << instead;
   }
 }
 
