@@ -91,8 +91,9 @@ bool SqlLexer::Continues() {
       at_ = at;
       return true;
     }
-    if (c == '-' && on_later_line && sql_.substr(at, 2) == "--") {
+    if (c == '-' && sql_.substr(at, 2) == "--") {
       at = std::min(sql_.find('\n', at), sql_.size());
+      on_later_line = true;
     } else if (absl::ascii_isspace(static_cast<unsigned char>(c))) {
       on_later_line = on_later_line || c == '\n' || c == '\r';
     } else {

@@ -96,14 +96,15 @@ bool IsUuid(const std::string& text) {
   return true;
 }
 
+// Abseil would let a plus and white space pass.
 bool IsInteger(const std::string& text) {
   std::int64_t number = 0;
-  return absl::SimpleAtoi(text, &number);
+  return absl::SimpleAtoi(text, &number) && text.find_first_not_of("-0123456789") == std::string::npos;
 }
 
 bool IsNumber(const std::string& text) {
   double number = 0;
-  return absl::SimpleAtod(text, &number);
+  return absl::SimpleAtod(text, &number) && text.find_first_of(" \t\r\n\f\v") == std::string::npos;
 }
 
 std::string Unless(bool good, absl::string_view what) {

@@ -3,6 +3,7 @@
 // Threads: values; no sharing.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -51,6 +52,9 @@ struct SqlColumn {
   std::string name;
   std::string type;  // int4, text, _int8 ...
 };
+
+// What a cell counts for beside its text, so that results of small ones and NULLs are bounded as well.
+inline constexpr std::size_t kSqlCellBytes = 8;
 
 struct SqlRows {
   std::vector<SqlColumn> columns;
