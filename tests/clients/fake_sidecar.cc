@@ -7,6 +7,7 @@
 
 #include "clients/cpp/src/app_runtime.h"
 #include "clients/cpp/src/ids.h"
+#include "clients/cpp/src/sql_stream.h"
 
 namespace dbos::testing {
 namespace {

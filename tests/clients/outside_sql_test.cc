@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "clients/cpp/src/sql_stream.h"
 #include "tests/clients/expect_message.h"
 #include "tests/clients/transaction_fixture.h"
 
