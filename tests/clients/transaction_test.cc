@@ -119,6 +119,19 @@ TEST_F(TransactionTest, AnExceptionRollsBackAndIsRecorded) {
             R"({"name":"std::runtime_error","message":"no stock"})");
 }
 
+TEST_F(TransactionTest, ItBeginsWhenEverythingBeforeItIsDurable) {
+  sidecar_.HoldAcks();
+  auto handle = Start([](Context& ctx) {
+    ctx.step("before", [] {});
+    ctx.transaction("after", OneStatement);
+  });
+  EXPECT_THROW(handle.result(std::chrono::milliseconds(30)), TimeoutError);
+  EXPECT_TRUE(database_.requests().empty());
+  sidecar_.ReleaseAcks();
+  handle.result();
+  EXPECT_EQ(database_.requests().at(0).begin().step().step_id(), 1);
+}
+
 TEST_F(TransactionTest, AStreamIsReusedByTransactionsOneAfterAnother) {
   auto handle = Start([](Context& ctx) {
     for (int i = 0; i < 3; ++i) ctx.transaction("one", OneStatement);

@@ -1,6 +1,8 @@
 // dbos::testing: a workflow function in a unit test, without a sidecar.
 #include <stdexcept>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include <dbos/dbos.h>
 #include <dbos/testing.h>
@@ -63,6 +65,42 @@ TEST(UnitTestingTest, CancellingUnwinds) {
   WorkflowTest test;
   test.cancel();
   EXPECT_THROW(Checkout(test.context(), "x"), WorkflowCancelled);
+}
+
+int Stock(Context& ctx) {
+  ctx.sql("log", "INSERT INTO log VALUES (:x)", {{"x", 1}});
+  return ctx.transaction("take", [](Transaction& tx) {
+    tx.savepoint([&] { tx.execute("UPDATE stock SET n = n - 1"); });
+    int sum = 0;
+    for (const Row& row : tx.stream("SELECT n FROM stock")) sum += row.get<int>("n");
+    return sum;
+  });
+}
+
+TEST(UnitTestingTest, TheTestAnswersTheSqlOfATransaction) {
+  WorkflowTest test;
+  std::vector<std::string> asked;
+  test.on_sql([&asked](std::string_view sql, const SqlParams& /*params*/) {
+    asked.emplace_back(sql);
+    return Rows({.columns = {{"n", "int8"}}, .cells = {"3", "4"}});
+  });
+  EXPECT_EQ(Stock(test.context()), 7);
+  EXPECT_EQ(asked.size(), 3U);
+  EXPECT_EQ(test.steps()[1].output, "7");
+}
+
+TEST(UnitTestingTest, ATransactionIsGivenItsResultOrSaysWhatIsMissing) {
+  WorkflowTest test;
+  try {
+    Stock(test.context());
+    ADD_FAILURE();
+  } catch (const StepError& error) {
+    EXPECT_NE(error.message().find("WorkflowTest::returns or fails, or answer its SQL with WorkflowTest::on_sql"),
+              std::string::npos);
+  }
+  test.returns("log", Rows());
+  test.returns("take", 5);
+  EXPECT_EQ(Stock(test.context()), 5);
 }
 
 }  // namespace

@@ -25,7 +25,8 @@
 
 namespace dbos::testing {
 
-// Answers a statement; throws SqlError where the database would.
+// Answers a statement: Rows({.columns = {{"id", "int8"}}, .cells = {"7"}}), the cells row after row as the database
+// writes them. Throws SqlError where the database would.
 using FakeSql = std::function<Rows(std::string_view sql, const SqlParams& params)>;
 
 class WorkflowTest {
