@@ -31,8 +31,10 @@ class Program:
         assert self.process.stdout
         watchdog = threading.Timer(ANSWER_SECONDS, self.process.kill)
         watchdog.start()
-        text = self.process.stdout.readline()
-        watchdog.cancel()
+        try:
+            text = self.process.stdout.readline()
+        finally:  # also when the run is interrupted: Python does not end before its threads
+            watchdog.cancel()
         if not text:
             self.process.wait()
             raise RuntimeError(f"{self.process.args[0]} ended with {self.process.returncode}:\n"

@@ -81,7 +81,7 @@ def requests(bench: Bench) -> dict[str, dict]:
     crowd = {"do": "throughput", "count": COUNT, "concurrency": 50, "workflows": bench.scaled(600),
              "seconds": bench.seconds}
     return {"one": crowd | {"kind": "one"}, "two": crowd | {"kind": "two"},
-            "alone": {"do": "latency", "kind": "two", "count": COUNT_ALONE, "workflows": bench.scaled(100)}}
+            "alone": {"do": "latency", "kind": "two", "count": COUNT_ALONE, "workflows": bench.scaled(50)}}
 
 
 def measure(bench: Bench, side: str, apart: bool) -> dict:
