@@ -18,7 +18,7 @@ class EngineRecords final : public WorkflowRecords {
 
   Error Check(const ExecutionRef& execution) override { return loop_.RefusalOf(execution); }
   // kDatabaseUnavailable also when the time is over; the record may still be written.
-  Error Record(RecordStepRequest request) override;
+  Verdict Record(RecordStepRequest request) override;
 
  private:
   EngineLoop& loop_;

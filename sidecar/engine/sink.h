@@ -37,6 +37,9 @@ class ReplySink {
 
   virtual void Acknowledged(std::uint64_t seq) = 0;
   virtual void Refused(std::uint64_t seq, Error error) = 0;
+  // The step has another outcome already. True: that one is as good to the caller. False: it is to be refused, since
+  // the code is not deterministic.
+  virtual bool RecordedBefore(std::uint64_t /*seq*/, const Outcome& /*outcome*/) { return false; }
   virtual void Started(std::uint64_t seq, StartResult result) = 0;
   virtual void Awaited(std::uint64_t seq, AwaitResult result) = 0;
 

@@ -144,6 +144,10 @@ void Engine::State::Enqueue(Execution& execution, Operation operation) {
 }
 
 void Engine::State::StepCommitted(const StepOrigin& origin, const StepOp& op) {
+  if (op.stored && origin.caller.sink->RecordedBefore(origin.caller.seq, *op.stored)) {
+    Touch(origin.caller.sink);
+    return;
+  }
   if (!op.error.ok()) {
     origin.caller.sink->Refused(origin.caller.seq, op.error);
     Touch(origin.caller.sink);

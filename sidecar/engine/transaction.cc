@@ -151,12 +151,14 @@ TransactionAnswer Transaction::OfVerdict(absl::StatusOr<CommitVerdict> verdict, 
 }
 
 // What the application database has recorded, or what a read-only transaction came to, goes into the system database
-// before the answer.
+// before the answer. If that has an outcome, of a try whose answer was lost, it stands: this try has seen its effects.
 TransactionAnswer Transaction::Ended(How how, StepRecord record) {
   if (!begin_.step) return TransactionEnded{how, std::move(record.outcome)};
   TransactionEnded ended{how, record.outcome};
   if (RecordsItself() && storage_.same_database() && how != How::kRolledBack) return ended;
-  if (Error error = records_.Record({begin_.step->execution, std::move(record)}); !error.ok()) return error;
+  WorkflowRecords::Verdict recorded = records_.Record({begin_.step->execution, std::move(record)});
+  if (recorded.before) return TransactionEnded{How::kRecordedBefore, std::move(recorded.before)};
+  if (!recorded.error.ok()) return std::move(recorded.error);
   return ended;
 }
 

@@ -79,8 +79,12 @@ class WorkflowRecords {
   virtual ~WorkflowRecords() = default;
   // Why this execution may do nothing more; ok, as far as is known here.
   virtual Error Check(const ExecutionRef& execution) = 0;
+  struct Verdict {
+    Error error;
+    std::optional<Outcome> before;  // the step has this outcome already, and nothing was recorded now
+  };
   // Records a step. Returns when it is durable or refused.
-  virtual Error Record(RecordStepRequest request) = 0;
+  virtual Verdict Record(RecordStepRequest request) = 0;
 };
 
 class Transaction {

@@ -62,8 +62,9 @@ struct StepOp {
   // Verdict: kNone (durable, now or by our earlier try: the stored record has the same name, completion time and bytes,
   // whatever became of the workflow since; the same name and bytes do where the workflow has ended and the outcome
   // follows), kFenced, kWorkflowCancelled, kWorkflowTerminal,
-  // kWorkflowNotFound, kStepMismatch, kStepAlreadyRecorded, kDatabaseError.
+  // kWorkflowNotFound, kStepMismatch, kStepAlreadyRecorded (then `stored` is what was), kDatabaseError.
   Error error;
+  std::optional<Outcome> stored;
 };
 
 // Ends a workflow, fenced by status PENDING and the owner token.

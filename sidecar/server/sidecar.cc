@@ -110,6 +110,7 @@ absl::Status Sidecar::Serve() {
 absl::Status Sidecar::OpenTransactions() {
   if (config_.application_database_url.empty()) return absl::OkStatus();
   ASSIGN_OR_RETURN(ApplicationTransactions application, OpenApplicationTransactions(config_, executor_id_));
+  if (decorate_transactions_) application.open = decorate_transactions_(std::move(application.open));
   records_ = std::make_unique<EngineRecords>(*loop_);
   TransactionPool::Options options;
   options.size = config_.pool.size;

@@ -31,14 +31,17 @@ namespace dbos::sidecar {
 
 extern const char kVersion[];
 
-// Tests wrap the storage to fail at a named point.
+// Tests wrap the storages to fail at a named point.
 using StorageDecorator = std::function<StorageFactory(StorageFactory)>;
+using TransactionDecorator = std::function<TransactionStorageFactory(TransactionStorageFactory)>;
 
 class Sidecar {
  public:
   // `config` is complete (CompleteConfig).
-  explicit Sidecar(Config config, StorageDecorator decorate = {})
-      : config_(std::move(config)), decorate_(std::move(decorate)) {}
+  explicit Sidecar(Config config, StorageDecorator decorate = {}, TransactionDecorator decorate_transactions = {})
+      : config_(std::move(config)),
+        decorate_(std::move(decorate)),
+        decorate_transactions_(std::move(decorate_transactions)) {}
   ~Sidecar();
   Sidecar(const Sidecar&) = delete;
   Sidecar& operator=(const Sidecar&) = delete;
@@ -67,6 +70,7 @@ class Sidecar {
 
   const Config config_;
   const StorageDecorator decorate_;
+  const TransactionDecorator decorate_transactions_;
   std::string executor_id_;
   int schema_version_ = 0;
   bool stopped_ = false;

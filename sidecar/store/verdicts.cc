@@ -74,7 +74,8 @@ Error NotStored(const StepKey& key) {
           absl::StrCat("step ", key.second, " of workflow \"", key.first, "\" was written but is not stored")};
 }
 
-void JudgeStep(const StepOp& op, const StepRecord* stored, const BatchFacts& facts, Error& error) {
+void JudgeStep(StepOp& op, const StepRecord* stored, const BatchFacts& facts) {
+  Error& error = op.error;
   error = RefusalOf(facts, op.execution);
   if (stored == nullptr) {
     if (error.ok()) error = NotStored(KeyOf(op));
@@ -89,15 +90,17 @@ void JudgeStep(const StepOp& op, const StepRecord* stored, const BatchFacts& fac
   } else if (owned) {
     error =
         stored->name == op.step.name ? AlreadyRecorded(KeyOf(op)) : StepMismatch(KeyOf(op), stored->name, op.step.name);
+    if (error.reason == Reason::kStepAlreadyRecorded) op.stored = stored->outcome;
   }
 }
 
 void JudgeSteps(const BatchView& view, const BatchFacts& facts, const StoredSteps& stored, BatchView& again) {
   for (StepOp* op : view.steps) {
     op->error = {};
+    op->stored = {};
     if (Recorded(*op, facts)) continue;
     const auto found = stored.find(KeyOf(*op));
-    JudgeStep(*op, found == stored.end() ? nullptr : &found->second, facts, op->error);
+    JudgeStep(*op, found == stored.end() ? nullptr : &found->second, facts);
     if (op->error.ok() && Owned(facts, op->execution)) HoldOn(view, KeyOf(*op), found->second.completed_at_ms, again);
   }
 }

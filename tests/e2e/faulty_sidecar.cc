@@ -10,6 +10,7 @@
 #include "sidecar/server/sidecar.h"
 #include "tests/e2e/faulty_disk.h"
 #include "tests/e2e/faulty_storage.h"
+#include "tests/e2e/faulty_transactions.h"
 
 namespace dbos::sidecar {
 namespace {
@@ -23,7 +24,14 @@ int Serve(int argc, char** argv) {
   const Fault fault = ParseFault(std::getenv("DBOS_TEST_FAULT"));
   InstallFaultyDisk();
   Signals signals;
-  Sidecar sidecar(*config, [&](StorageFactory factory) { return WithFault(std::move(factory), fault); });
+  StorageDecorator storage;
+  TransactionDecorator transactions;
+  if (StrikesTransactions(fault)) {
+    transactions = [&](TransactionStorageFactory factory) { return WithTransactionFault(std::move(factory), fault); };
+  } else {
+    storage = [&](StorageFactory factory) { return WithFault(std::move(factory), fault); };
+  }
+  Sidecar sidecar(*config, storage, transactions);
   if (const auto error = sidecar.Start(signals)) {
     if (absl::IsCancelled(error->status)) return kExitOk;
     std::fprintf(stderr, "faulty_sidecar: %s\n", std::string(error->status.message()).c_str());

@@ -88,10 +88,7 @@ class FaultyStorage : public Storage {
   absl::StatusOr<StepPage> ListSteps(const StepFilter& filter) override { return storage_->ListSteps(filter); }
 
  private:
-  void Strike() const {
-    std::ofstream("struck") << fault_.kind;  // the proof, for the test
-    raise(fault_.signal);  // to this thread: it goes no further, not even until another thread has taken the signal
-  }
+  void Strike() const { sidecar::Strike(fault_); }
 
   const std::unique_ptr<Storage> storage_;
   const Fault fault_;
@@ -100,6 +97,11 @@ class FaultyStorage : public Storage {
 };
 
 }  // namespace
+
+void Strike(const Fault& fault) {
+  std::ofstream("struck") << fault.kind;  // the proof, for the test
+  raise(fault.signal);  // to this thread: it goes no further, not even until another thread has taken the signal
+}
 
 Fault ParseFault(const char* text) {
   Fault fault;

@@ -4,7 +4,7 @@
 // commit that holds a step is durable and nobody has been told. During: PostgreSQL has been sent everything and goes on
 // with it; SQLite has not begun. Behind: PostgreSQL has been sent everything, while the batch before it is not known to
 // be committed; only such batches count. It leaves a file "struck" in its directory. Kinds: start, step, completion,
-// claim, take_over, hand_back, adopt, recover, version.
+// claim, take_over, hand_back, adopt, recover, version; those of transactions are in faulty_transactions.h.
 //
 // "blind" instead: the look once a second finds no work on the queue, ever.
 #pragma once
@@ -22,6 +22,9 @@ struct Fault {
   int n = 0;
   int signal = 0;
 };
+
+// Signals the process, with the proof that it did, and goes no further.
+void Strike(const Fault& fault);
 
 // Ends the process when the text is malformed: a fault that never strikes would prove nothing.
 Fault ParseFault(const char* text);

@@ -100,9 +100,13 @@ void World::MakeDatabase() {
   database_url_ = WithDatabase(server_url_, database);
 }
 
-World::~World() {
+void World::EndAll() {
   apps_.clear();
   sidecar_.reset();
+}
+
+World::~World() {
+  EndAll();
   proxy_.reset();
   cockroach_.reset();
   if (drop_database_) {
@@ -134,7 +138,7 @@ void World::StartSidecar(const std::string& fault, const std::vector<std::string
 }
 
 std::size_t World::StartApp(const std::vector<std::string>& strike, const std::string& stream_fault) {
-  std::vector<std::string> command = {DBOS_LEDGER_APP, directory_ + "/ledger"};
+  std::vector<std::string> command = {app_program_, directory_ + "/ledger"};
   command.insert(command.end(), strike.begin(), strike.end());
   apps_.push_back(std::make_unique<Process>(
       command, Process::Options{{{"DBOS_SIDECAR_ADDRESS", address()}, {"DBOS_TEST_STREAM_FAULT", stream_fault}},

@@ -38,11 +38,13 @@ class World {
   World& operator=(const World&) = delete;
 
   void StartSidecar(const std::string& fault = "", const std::vector<std::string>& flags = {});
+  // The program of the apps that are started from now on; at first ledger_app.
+  void UseApp(const std::string& program) { app_program_ = program; }
   // For the sidecars that are started from now on.
   void SetEnvironment(const std::string& name, const std::string& value) { environment_[name] = value; }
   // The faults of the sidecars that Supervise starts, one each, in this order; after that none.
   void PlanFaults(const std::vector<std::string>& faults) { planned_faults_.assign(faults.begin(), faults.end()); }
-  // Index of the new process. `strike`: arguments of ledger_app; `stream_fault`: see faulty_transport.h.
+  // Index of the new process. `strike`: arguments of the program; `stream_fault`: see faulty_transport.h.
   std::size_t StartApp(const std::vector<std::string>& strike = {}, const std::string& stream_fault = "");
   // Sidecars started from now on, and Query, use this role. PostgreSQL only.
   void ConnectAs(const std::string& role);
@@ -51,6 +53,8 @@ class World {
   // For `duration`: whoever has died is started again, whoever has stopped goes on after `pause`.
   void Supervise(absl::Duration duration, absl::Duration pause = absl::Milliseconds(300));
 
+  // SIGKILL for everyone.
+  void EndAll();
   Process& sidecar() { return *sidecar_; }
   Process& app(std::size_t index) { return *apps_[index]; }
   void ForgetAttachedProcesses();
@@ -82,6 +86,7 @@ class World {
   void MakeDatabase();
 
   std::string directory_;
+  std::string app_program_ = DBOS_LEDGER_APP;
   const std::string server_url_;
   const bool drop_database_ = false;
   std::string drop_options_ = " WITH (FORCE)";

@@ -40,7 +40,7 @@ class Script {
   std::deque<RecordedAnswer> recorded;  // by default nothing
   std::deque<absl::StatusOr<SqlAnswer>> runs;
   Error check;
-  Error record;
+  WorkflowRecords::Verdict record;
   std::function<void()> in_run;  // called while a statement runs, if set
 
  private:
@@ -100,7 +100,7 @@ class ScriptedRecords final : public WorkflowRecords {
   explicit ScriptedRecords(Script& script) : script_(script) {}
 
   Error Check(const ExecutionRef& /*execution*/) override { return script_.check; }
-  Error Record(RecordStepRequest request) override {
+  Verdict Record(RecordStepRequest request) override {
     const bool failed = request.step.outcome->kind == Outcome::Kind::kError;
     script_.Note((failed ? "engine records failure " : "engine records ") + request.step.outcome->payload.data);
     return script_.record;

@@ -88,7 +88,7 @@ TEST_F(TransactionTest, InADatabaseOfItsOwnTheSystemRowFollowsBeforeTheAnswer) {
 
 TEST_F(TransactionTest, TheSystemRowThatIsRefusedIsTheAnswer) {
   script_.same_database = false;
-  script_.record = {Reason::kFenced, "elsewhere"};
+  script_.record.error = {Reason::kFenced, "elsewhere"};
   Handle(Begins(true));
   EXPECT_EQ(ReasonOf(Commit("1")), Reason::kFenced);
 }
@@ -208,6 +208,19 @@ TEST_F(TransactionTest, AFailureIsRecordedWhereTheRecordDecides) {
   answer = Handle(Asks(RollBackRequest{Payload{"{}"}, 0}));
   EXPECT_EQ(HowOf(answer), How::kRecordedBefore);
   EXPECT_EQ(ValueOf(answer), "theirs");
+}
+
+// It was recorded by a try whose answer was lost, and this one has met its effects.
+TEST_F(TransactionTest, AnOutcomeThatTheSystemDatabaseHasStandsAgainstALaterFailure) {
+  script_.record.before = Outcome{Outcome::Kind::kValue, {"first"}};
+  Handle(Begins(true));
+  TransactionAnswer answer = Handle(Asks(RollBackRequest{Payload{"{}"}, 0}));
+  EXPECT_EQ(HowOf(answer), How::kRecordedBefore);
+  EXPECT_EQ(ValueOf(answer), "first");
+  TransactionRequest begin = Begins(true);
+  begin.begin->mode.read_only = true;
+  Handle(std::move(begin));
+  EXPECT_EQ(ValueOf(Commit("second")), "first");
 }
 
 TEST_F(TransactionTest, AStatementAloneIsRunAgainHereUntilItsTimeIsOver) {
