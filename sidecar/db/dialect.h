@@ -71,6 +71,9 @@ struct Dialect {
   std::string application_ledger_schema;
   std::string application_ledger_exists;
 
+  // Ends the BEGIN of a transaction that rather waits than conflicts. CockroachDB does not know it.
+  std::string deferrable = ", DEFERRABLE";
+
   // Begins a transaction that will write.
   std::string begin;
   // How to read the user's SQL, and what makes the server read it the same way.

@@ -57,8 +57,6 @@ class PostgresConnection : public Connection {
     return batch.size() == 1 ? Unit::kStatement : Unit::kTransaction;
   }
 
-  template <typename Run>
-  auto Retried(Run run) -> decltype(run());
   absl::StatusOr<std::vector<Result>> RunBatchOnce(std::span<const Statement> statements, const Meanwhile& meanwhile);
   absl::StatusOr<Result> ExecuteOnce(const Statement& statement);
   absl::StatusOr<Result> RunScriptOnce(const std::string& sql);

@@ -1,5 +1,7 @@
 #include "sidecar/db/postgres/prepared_statements.h"
 
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 
 namespace dbos::sidecar {
@@ -16,15 +18,17 @@ PreparedStatements::Entry& PreparedStatements::Use(const std::string& key) {
 }
 
 std::string PreparedStatements::TakeExcess() {
-  if (entries_.size() <= kPreparedMax) return "";
-  const Entry last = entries_.back();
-  Forget(last.key);
-  return last.on_server ? last.name : "";
+  if (entries_.size() > kPreparedMax) Forget(std::string(entries_.back().key));
+  if (forgotten_.empty()) return "";
+  std::string name = std::move(forgotten_.back());
+  forgotten_.pop_back();
+  return name;
 }
 
 void PreparedStatements::Forget(const std::string& key) {
   const auto found = found_.find(key);
   if (found == found_.end()) return;
+  if (found->second->on_server) forgotten_.push_back(found->second->name);
   entries_.erase(found->second);
   found_.erase(found);
 }
@@ -32,6 +36,7 @@ void PreparedStatements::Forget(const std::string& key) {
 void PreparedStatements::Clear() {
   entries_.clear();
   found_.clear();
+  forgotten_.clear();
 }
 
 }  // namespace dbos::sidecar

@@ -8,6 +8,7 @@
 #include <list>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 namespace dbos::sidecar {
 
@@ -23,7 +24,7 @@ class PreparedStatements {
 
   // The one with this key, made if there is none.
   Entry& Use(const std::string& key);
-  // The name of one too many, which is forgotten; empty: there is none.
+  // The name of one that the server is to forget, because there are too many or it is forgotten here; empty: none.
   std::string TakeExcess();
   void Forget(const std::string& key);
   // The session is gone, and its statements with it.
@@ -32,6 +33,7 @@ class PreparedStatements {
  private:
   std::list<Entry> entries_;  // used last comes first
   std::unordered_map<std::string, std::list<Entry>::iterator> found_;
+  std::vector<std::string> forgotten_;  // names that the server still knows
   std::uint64_t next_ = 0;
 };
 
