@@ -129,6 +129,7 @@ Dialect CockroachDialect(const std::string& schema) {
   dialect.concurrently = "";  // index changes are online anyway
   dialect.pin_search_path = "";
   dialect.joins_statements = false;
+  dialect.deferrable = "";
   dialect.notify = Dialect::Notify::kNo;                  // there is no pg_notify
   dialect.migration_lock = Dialect::MigrationLock::kRow;  // its advisory locks are always given
   dialect.database_identity = "SELECT CAST(crdb_internal.cluster_id() AS TEXT) || '/' || current_database()";
@@ -148,7 +149,7 @@ Dialect CockroachDialect(const std::string& schema) {
       "SELECT set_config(name, 'off', false) FROM pg_settings WHERE name = 'autocommit_before_ddl'";
   dialect.session_settings =
       "SET default_transaction_isolation = 'serializable'; SET client_encoding = 'UTF8'; "
-      "SET standard_conforming_strings = on; SET DateStyle = 'ISO'; SET IntervalStyle = 'postgres'; "
+      "SET standard_conforming_strings = on; SET datestyle = 'ISO'; SET intervalstyle = 'postgres'; "
       "SET bytea_output = 'hex'; SET extra_float_digits = 1; SET lock_timeout = 0; "
       "SET idle_in_transaction_session_timeout = '90s'";
   return dialect;

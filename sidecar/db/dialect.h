@@ -78,6 +78,9 @@ struct Dialect {
   // What makes the schema of transaction_outputs in an application database.
   std::string transaction_outputs_schema;
 
+  // Ends the BEGIN of a transaction that rather waits than conflicts. CockroachDB does not know it.
+  std::string deferrable = ", DEFERRABLE";
+
   // Begins a transaction that will write.
   std::string begin;
   // How to read the user's SQL, and what makes the server read it the same way.

@@ -10,6 +10,7 @@
 
 #include "sidecar/base/status.h"
 #include "sidecar/db/echo_connection.h"
+#include "sidecar/db/echo_session.h"
 #include "sidecar/db/postgres/notification_listener.h"
 #include "sidecar/db/postgres/postgres_database.h"
 #include "sidecar/db/sqlite/sqlite_connection.h"
@@ -95,6 +96,7 @@ absl::StatusOr<Database> OpenDatabase(const std::string& url, const std::string&
   if (options.echo != Echo::kOff) {
     database.connect = [connect = database.connect, dialect = database.dialect,
                         echo = options.echo](ConnectionRole role) { return WithEcho(connect(role), dialect, echo); };
+    database.open_session = [open = database.open_session, echo = options.echo] { return WithEcho(open(), echo); };
   }
   return database;
 }

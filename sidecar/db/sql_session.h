@@ -5,7 +5,8 @@
 // transaction takes nothing more until it is rolled back, or back to a savepoint: SQLite's as well.
 //
 // Threads:  one at a time; Interrupt from any.
-// Blocking: every call but Begin and Interrupt, up to the transaction's deadline, after which it is DeadlineExceeded.
+// Blocking: every call but Begin and Interrupt, up to the transaction's deadline, after which it is DeadlineExceeded;
+//           where it has to connect, up to connect_timeout more.
 // Errors:   Unavailable         the connection failed or was lost, and the transaction with it; where COMMIT was sent,
 //                               it may have happened
 //           DeadlineExceeded    the transaction's time is over, or it was interrupted; it was rolled back
@@ -44,7 +45,7 @@ class SqlSession {
   virtual SqlSyntax syntax() const = 0;
 
   // Begins a transaction; sent with its first statement. A session that was lost while it lay idle is opened again by
-  // that statement, once. `rows_bytes_max`: of all rows that one call returns.
+  // that statement, once. `rows_bytes_max`: of all rows that one call returns, and of RunAndCommit's outcome.
   virtual void Begin(const TransactionMode& mode, absl::Time deadline, std::size_t rows_bytes_max) = 0;
 
   virtual absl::StatusOr<SqlAnswer> Run(const NamedSql& sql, const SqlValues& values) = 0;
@@ -69,7 +70,7 @@ class SqlSession {
   // Undoes the open transaction, if any; never fails: a session that cannot is thrown away.
   virtual void RollBack() = 0;
 
-  // One of our own statements, outside of a transaction.
+  // One of our own statements, outside of a transaction. Aborted: it met another (see Connection).
   virtual absl::StatusOr<Result> Execute(const Statement& statement) = 0;
   // Any number of statements, outside of a transaction.
   virtual absl::Status RunScript(const std::string& sql) = 0;

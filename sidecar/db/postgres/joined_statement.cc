@@ -90,8 +90,8 @@ JoinedStatement Join(const JoinedParts& parts) {
                     absl::StrReplaceAll(parts.query->sql, {{"{result}", "(SELECT result FROM dbos_result)"}}), "\n)");
   }
   absl::StrAppend(&text, "\nSELECT result", reads_record ? ", (SELECT count(*) FROM dbos_record)" : "",
-                  " FROM dbos_result WHERE 1 / CAST(octet_length(result) <= CAST($", head + 1, " AS bigint)",
-                  SameTypes(parts.shape), " AS integer) = 1");
+                  " FROM dbos_result WHERE 1 / CAST(octet_length(convert_to(result, 'UTF8')) <= CAST($", head + 1,
+                  " AS bigint)", SameTypes(parts.shape), " AS integer) = 1");
   call.set_text(std::move(text));
   return {std::move(call).Kept(), first, offset, size};
 }

@@ -3,10 +3,9 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/time/clock.h"
-
 #include "sidecar/base/status.h"
 #include "sidecar/db/error_offset.h"
+#include "sidecar/db/postgres/conflict_retry.h"
 #include "sidecar/db/postgres/postgres_database.h"
 #include "sidecar/db/postgres/postgres_errors.h"
 #include "sidecar/db/postgres/postgres_failure.h"
@@ -17,11 +16,6 @@ namespace {
 constexpr Query kBegin = {.name = "begin", .args = "", .rows = "", .sql = "BEGIN"};
 constexpr Query kDurably = {.name = "durably", .args = "", .rows = "", .sql = "{durably}"};
 constexpr Query kCommit = {.name = "commit", .args = "", .rows = "", .sql = "COMMIT"};
-
-// Together about half a second.
-constexpr int kConflictTries = 10;
-constexpr absl::Duration kConflictPause = absl::Milliseconds(1);
-constexpr absl::Duration kConflictPauseMax = absl::Milliseconds(100);
 
 // Statements of so many rows take the server long enough for us to prepare the batch that follows.
 constexpr std::size_t kManyRows = 8;
@@ -57,28 +51,14 @@ absl::Status PostgresConnection::Connect() {
   return link_.Apply(SettingsOf(dialect_, role_));
 }
 
-// Runs what is a transaction by itself, again when it met another: on CockroachDB any may. Not for ever, since whoever
-// called says what to do about a conflict that stays.
-template <typename Run>
-auto PostgresConnection::Retried(Run run) -> decltype(run()) {
-  auto result = run();
-  absl::Duration pause = kConflictPause;
-  for (int tries = 1; tries < kConflictTries && IsConflict(result.status()); ++tries) {
-    absl::SleepFor(pause);  // lets the other one end
-    pause = std::min(pause * 2, kConflictPauseMax);
-    result = run();
-  }
-  return result;
-}
-
 absl::StatusOr<std::vector<Result>> PostgresConnection::RunBatch(std::span<const Statement> statements,
                                                                  const Meanwhile& meanwhile) {
   Meanwhile once = meanwhile;
-  return Retried([&] { return RunBatchOnce(statements, std::exchange(once, {})); });
+  return RetryConflicts([&] { return RunBatchOnce(statements, std::exchange(once, {})); });
 }
 
 absl::StatusOr<Result> PostgresConnection::Execute(const Statement& statement) {
-  return Retried([&] { return ExecuteOnce(statement); });
+  return RetryConflicts([&] { return ExecuteOnce(statement); });
 }
 
 // A script that goes on with an open transaction cannot be run again by itself.
@@ -86,7 +66,7 @@ absl::StatusOr<Result> PostgresConnection::RunScript(const std::string& sql) {
   KeepSent();
   const bool whole = !link_.InTransaction();
   if (!whole) return RunScriptOnce(sql);
-  return Retried([&] { return RunScriptOnce(sql); });
+  return RetryConflicts([&] { return RunScriptOnce(sql); });
 }
 
 absl::StatusOr<std::vector<Result>> PostgresConnection::RunBatchOnce(std::span<const Statement> statements,
@@ -133,8 +113,8 @@ absl::StatusOr<Result> PostgresConnection::RunScriptOnce(const std::string& sql)
   if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_EMPTY_QUERY) {
     return ToResult(result.get());
   }
+  const std::size_t offset = OffsetOf(result.get(), sql, link_.get());
   absl::Status error = ErrorOf(result.get(), Seen::kFirst);
-  const std::size_t offset = OffsetOf(result.get(), sql);
   if (offset != std::string::npos) SetErrorOffset(offset, error);
   link_.RollBackIfOpen();
   return error;

@@ -59,8 +59,6 @@ class PostgresConnection : public Connection {
   // In each transaction: what was set at the beginning is not to be relied on.
   bool SettlesDurability() const { return pooled_ && role_ == ConnectionRole::kWriter && !dialect_.durably.empty(); }
 
-  template <typename Run>
-  auto Retried(Run run) -> decltype(run());
   absl::StatusOr<std::vector<Result>> RunBatchOnce(std::span<const Statement> statements, const Meanwhile& meanwhile);
   absl::StatusOr<Result> ExecuteOnce(const Statement& statement);
   absl::StatusOr<Result> RunScriptOnce(const std::string& sql);

@@ -1,5 +1,7 @@
 #include "sidecar/db/postgres/postgres_failure.h"
 
+#include <string_view>
+
 #include "absl/strings/numbers.h"
 
 namespace dbos::sidecar {
@@ -25,14 +27,16 @@ SqlFailure FailureOf(const PGresult* error) {
   return failure;
 }
 
-// PostgreSQL counts characters, from 1.
-std::size_t OffsetOf(const PGresult* error, const std::string& text) {
-  std::size_t characters = 0;
-  if (!absl::SimpleAtoi(Field(error, PG_DIAG_STATEMENT_POSITION), &characters)) return std::string::npos;
+// PostgreSQL counts from 1: characters, or bytes where a database does not know what its texts are.
+std::size_t OffsetOf(const PGresult* error, const std::string& text, const PGconn* server) {
+  std::size_t position = 0;
+  if (!absl::SimpleAtoi(Field(error, PG_DIAG_STATEMENT_POSITION), &position) || position == 0) return std::string::npos;
+  const char* encoding = PQparameterStatus(server, "server_encoding");
+  if (encoding != nullptr && std::string_view(encoding) == "SQL_ASCII") return position - 1;
   std::size_t offset = 0;
   for (; offset < text.size(); ++offset) {
     const bool begins = (static_cast<unsigned char>(text[offset]) & 0xC0) != 0x80;
-    if (begins && --characters == 0) break;
+    if (begins && --position == 0) break;
   }
   return offset;
 }

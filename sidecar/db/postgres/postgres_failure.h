@@ -12,7 +12,7 @@ namespace dbos::sidecar {
 // All but the position.
 SqlFailure FailureOf(const PGresult* error);
 
-// Where it is, in bytes of the text that the server was sent; npos where it does not say.
-std::size_t OffsetOf(const PGresult* error, const std::string& text);
+// Where it is, in bytes of the text that `server` was sent; npos where it does not say.
+std::size_t OffsetOf(const PGresult* error, const std::string& text, const PGconn* server);
 
 }  // namespace dbos::sidecar

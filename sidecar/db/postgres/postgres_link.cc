@@ -134,10 +134,15 @@ bool PostgresLink::InTransaction() const {
   return connection_ != nullptr && PQtransactionStatus(connection_.get()) != PQTRANS_IDLE;
 }
 
-void PostgresLink::RollBackIfOpen() {
+void PostgresLink::RollBackIfOpen(absl::Time deadline) {
   if (!InTransaction()) return;
-  const PostgresResult result(PQexec(connection_.get(), "ROLLBACK"));
-  if (PQresultStatus(result.get()) != PGRES_COMMAND_OK) connection_.reset();
+  bool done = PQsendQuery(connection_.get(), "ROLLBACK") == 1;
+  while (done) {
+    const absl::StatusOr<PostgresResult> result = Receive(deadline);
+    if (result.ok() && *result == nullptr) return;
+    done = result.ok() && IsOk(result->get());
+  }
+  connection_.reset();
 }
 
 }  // namespace dbos::sidecar

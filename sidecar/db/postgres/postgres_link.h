@@ -58,8 +58,8 @@ class PostgresLink {
   absl::StatusOr<PostgresResult> Receive(absl::Time deadline = absl::InfiniteFuture(), int wake = -1);
 
   bool InTransaction() const;
-  // Closes it where that fails.
-  void RollBackIfOpen();
+  // Closes it where that fails or takes longer.
+  void RollBackIfOpen(absl::Time deadline = absl::InfiniteFuture());
 
  private:
   struct CloseConnection {

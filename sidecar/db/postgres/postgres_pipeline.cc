@@ -17,14 +17,19 @@
 namespace dbos::sidecar {
 namespace {
 
-// How long a server may take to end what was cancelled, before its connection is closed.
-constexpr absl::Duration kCancelPatience = absl::Seconds(2);
+// How long a server may take to roll back, or to end what was cancelled, before its connection is closed.
+constexpr absl::Duration kPatience = absl::Seconds(2);
 
 // The session ends with such an error.
 bool EndsSession(const PGresult* error) {
   const char* severity = PQresultErrorField(error, PG_DIAG_SEVERITY_NONLOCALIZED);
   const std::string_view text = severity == nullptr ? "" : severity;
   return text == "FATAL" || text == "PANIC";
+}
+
+// The types of parameters are inferred once, when a statement is prepared, and a column may be of another by now.
+bool MayBeOfOldTypes(std::string_view sqlstate) {
+  return sqlstate == "22P02" || sqlstate == "22007" || sqlstate.substr(0, 2) == "42";
 }
 
 }  // namespace
@@ -42,6 +47,13 @@ PostgresPipeline::~PostgresPipeline() {
 
 absl::Status PostgresPipeline::Connect() {
   if (link_.is_open()) return absl::OkStatus();
+  SetRunning(true);
+  const absl::Status status = Open();
+  if (!status.ok()) SetRunning(false);
+  return status;
+}
+
+absl::Status PostgresPipeline::Open() {
   prepared_.Clear();
   spent_ = false;
   RETURN_IF_ERROR(link_.Open());
@@ -49,8 +61,17 @@ absl::Status PostgresPipeline::Connect() {
   return through_pooler() ? absl::OkStatus() : link_.Apply(dialect_.session_settings);
 }
 
+// From the start of connecting on, so that an interrupt then reaches what is run first. False: it has been interrupted.
+bool PostgresPipeline::SetRunning(bool running) {
+  MutexLock lock(mu_);
+  running_ = running;
+  std::uint64_t interrupts = 0;
+  return running || read(wake_, &interrupts, sizeof(interrupts)) != sizeof(interrupts);
+}
+
 void PostgresPipeline::EndUse() {
-  if (link_.is_open()) link_.RollBackIfOpen();
+  SetRunning(false);  // an interrupt that came when nothing ran any longer is over
+  link_.RollBackIfOpen(absl::Now() + kPatience);
   if (std::exchange(spent_, false)) link_.Close();
 }
 
@@ -62,21 +83,14 @@ void PostgresPipeline::Interrupt() {
 }
 
 absl::StatusOr<PostgresTrip> PostgresPipeline::Run(std::span<PostgresCall> calls, const PostgresLimits& limits) {
-  {
-    MutexLock lock(mu_);
-    running_ = true;
-  }
+  SetRunning(true);
   limits_ = limits;
   rows_bytes_ = 0;
   PostgresTrip trip;
   absl::Status status = Send(calls);
   if (status.ok()) status = Receive(trip);
   if (status.ok() && PQexitPipelineMode(link_.get()) != 1) status = link_.Lost();
-  MutexLock lock(mu_);
-  running_ = false;
-  std::uint64_t interrupts = 0;
-  // Nothing to read: nobody interrupted.
-  trip.stopped = read(wake_, &interrupts, sizeof(interrupts)) == sizeof(interrupts) || trip.stopped;
+  if (!SetRunning(false)) trip.stopped = true;
   if (!status.ok()) return status;
   return trip;
 }
@@ -106,8 +120,9 @@ absl::Status PostgresPipeline::SendKept(const PostgresCall& call) {
   PreparedStatements::Entry& entry = prepared_.Use(key);
   if (++entry.uses > kPreparedUsesMax) prepared_.Renew(entry);
   if (!entry.on_server) {
-    const std::string excess = prepared_.TakeExcess();
-    if (!excess.empty()) RETURN_IF_ERROR(SendUnnamed(PostgresCall(absl::StrCat("DEALLOCATE ", excess)), {}));
+    for (std::string name = prepared_.TakeExcess(); !name.empty(); name = prepared_.TakeExcess()) {
+      RETURN_IF_ERROR(SendUnnamed(PostgresCall(absl::StrCat("DEALLOCATE ", name)), {}));
+    }
     if (PQsendPrepare(link_.get(), entry.name.c_str(), call.text().c_str(), call.count(), call.types()) != 1) {
       return link_.Lost();
     }
@@ -162,11 +177,11 @@ absl::Status PostgresPipeline::TakeError(const Sent& sent, PostgresResult result
     return absl::UnavailableError(absl::StrCat(
         "the connection to PostgreSQL was ended: ", message == nullptr ? "" : message, " (SQLSTATE ", sqlstate, ")"));
   }
-  if (sent.kind == Sent::Kind::kPrepare || !sent.key.empty()) {
-    const std::string_view code = sqlstate;
-    trip.error_is_stale = sent.prepared_before && (code == "0A000" || code == "26000");
-    if (sent.kind == Sent::Kind::kPrepare || trip.error_is_stale) prepared_.Forget(sent.key);
-  }
+  const std::string_view code = sqlstate;
+  trip.error_is_stale = sent.prepared_before && (code == "0A000" || code == "26000");
+  if (code == "26000") prepared_.Clear();  // somebody made the session forget them
+  const bool may_be_stale = sent.prepared_before && MayBeOfOldTypes(code);
+  if (sent.kind == Sent::Kind::kPrepare || trip.error_is_stale || may_be_stale) prepared_.Forget(sent.key);
   if (trip.error == nullptr) trip.error = std::move(result);
   return absl::OkStatus();
 }
@@ -182,7 +197,7 @@ void PostgresPipeline::TakeRows(const PGresult* result, PostgresTrip& trip) {
   for (int row = 0; row < PQntuples(result); ++row) {
     for (int column = 0; column < columns && !trip.too_large; ++column) {
       const auto length = static_cast<std::size_t>(PQgetlength(result, row, column));
-      rows_bytes_ += length + 1;  // so that NULLs have an end as well
+      rows_bytes_ += length + kSqlCellBytes;
       trip.too_large = rows_bytes_ > limits_.rows_bytes_max;
       if (PQgetisnull(result, row, column) != 0) {
         trip.rows.cells.emplace_back(std::nullopt);
@@ -205,7 +220,7 @@ absl::StatusOr<PostgresResult> PostgresPipeline::Next(PostgresTrip& trip) {
     return absl::UnavailableError("the database did not answer, nor did it end the statement when it was told to");
   }
   trip.stopped = true;
-  limits_.deadline = absl::Now() + kCancelPatience;
+  limits_.deadline = absl::Now() + kPatience;
   Cancel();
   return Next(trip);
 }

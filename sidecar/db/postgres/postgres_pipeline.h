@@ -74,6 +74,8 @@ class PostgresPipeline {
     bool prepared_before = false;
   };
 
+  absl::Status Open();
+  bool SetRunning(bool running);
   absl::Status Send(std::span<PostgresCall> calls);
   absl::Status SendCall(const PostgresCall& call);
   absl::Status SendUnnamed(const PostgresCall& call, Sent sent);

@@ -9,16 +9,18 @@
 
 #include "sidecar/base/check.h"
 #include "sidecar/base/status.h"
+#include "sidecar/db/postgres/conflict_retry.h"
 #include "sidecar/db/postgres/postgres_database.h"
 #include "sidecar/db/postgres/postgres_errors.h"
 #include "sidecar/db/postgres/postgres_failure.h"
+#include "sidecar/db/session_answers.h"
 
 namespace dbos::sidecar {
 namespace {
 
 constexpr char kCursor[] = "dbos_cursor";
 
-// Of CockroachDB and PostgreSQL behind a pooler, where the session's settings may be anybody's.
+// Behind a pooler, where the session's settings may be anybody's.
 constexpr char kLocalSettings[] =
     "SELECT set_config('synchronous_commit', 'on', true), set_config('DateStyle', 'ISO', true), "
     "set_config('IntervalStyle', 'postgres', true), set_config('bytea_output', 'hex', true), "
@@ -32,27 +34,17 @@ constexpr Query kTypeNames = {
     .sql = "SELECT typname FROM pg_catalog.pg_type WHERE oid = CAST($1 AS oid)",
 };
 
-std::string BeginText(const TransactionMode& mode) {
+std::string BeginText(const Dialect& dialect, const TransactionMode& mode) {
   const char* isolation = mode.isolation == Isolation::kSerializable     ? "SERIALIZABLE"
                           : mode.isolation == Isolation::kRepeatableRead ? "REPEATABLE READ"
                                                                          : "READ COMMITTED";
   return absl::StrCat("BEGIN ISOLATION LEVEL ", isolation, mode.read_only ? ", READ ONLY" : "",
-                      mode.deferrable ? ", DEFERRABLE" : "");
+                      mode.deferrable ? dialect.deferrable : "");
 }
 
 std::int64_t AffectedBy(const PGresult* result) {
   std::int64_t rows = 0;
   return absl::SimpleAtoi(PQcmdTuples(const_cast<PGresult*>(result)), &rows) ? rows : 0;
-}
-
-constexpr char kTimeIsOver[] = "the transaction's time is over, or it was interrupted: it was rolled back";
-
-SqlFailure Failure(const std::string& sqlstate, const std::string& message, const std::string& hint) {
-  SqlFailure failure;
-  failure.sqlstate = sqlstate;
-  failure.message = message;
-  failure.hint = hint;
-  return failure;
 }
 
 }  // namespace
@@ -77,7 +69,7 @@ void PostgresSession::Begin(const TransactionMode& mode, absl::Time deadline, st
 PostgresSession::Calls PostgresSession::Opening() const {
   Calls calls;
   if (state_ != State::kBegun) return calls;
-  calls.push_back(PostgresCall(BeginText(mode_)).Kept());
+  calls.push_back(PostgresCall(BeginText(pipeline_.dialect(), mode_)).Kept());
   if (pipeline_.through_pooler()) calls.emplace_back(kLocalSettings);
   return calls;
 }
@@ -97,7 +89,7 @@ absl::Status PostgresSession::End(absl::Status why) {
 // A connection that broke before the transaction began took nothing along: it is opened again. COMMIT is never sent
 // twice, since its answer may be all that was lost.
 absl::StatusOr<PostgresTrip> PostgresSession::Exchange(Calls& calls, Ends ends) {
-  if (absl::Now() >= limits_.deadline) return absl::DeadlineExceededError(kTimeIsOver);
+  if (absl::Now() >= limits_.deadline) return TimeIsOver();
   if (state_ != State::kBegun) return pipeline_.Run(calls, limits_);
   pipeline_.link().CloseIfEnded();
   const bool lay_idle = pipeline_.link().is_open();
@@ -109,18 +101,16 @@ absl::StatusOr<PostgresTrip> PostgresSession::Exchange(Calls& calls, Ends ends) 
 }
 
 absl::StatusOr<PostgresTrip> PostgresSession::Send(Calls& calls, Ends ends) {
-  if (state_ == State::kNone) return absl::FailedPreconditionError("no transaction is open");
+  if (state_ == State::kNone) return NoTransaction();
   if (state_ != State::kBegun && !pipeline_.link().is_open()) {
     return End(absl::UnavailableError("the connection to PostgreSQL was lost, and the transaction with it"));
   }
   absl::StatusOr<PostgresTrip> trip = Exchange(calls, ends);
   if (!trip.ok()) return End(trip.status());
   const bool committed = ends == Ends::kYes && trip->error == nullptr;
-  if (trip->stopped && !committed) return End(absl::DeadlineExceededError(kTimeIsOver));
+  if (trip->stopped && !committed) return End(TimeIsOver());
   if (trip->too_large && !committed) {
-    return End(absl::ResourceExhaustedError(
-        absl::StrCat("the statement returns more than ", limits_.rows_bytes_max,
-                     " bytes: read it page by page through a cursor, or add a LIMIT; it was rolled back")));
+    return End(TooManyRows(limits_.rows_bytes_max));
   }
   state_ = State::kOpen;
   return trip;
@@ -133,7 +123,7 @@ SqlFailure PostgresSession::Failed(const PostgresTrip& trip, const Calls& calls,
     failure.sqlstate = "40001";  // run again, it is prepared anew
   }
   if (place.sql != nullptr && trip.results.size() == place.call) {
-    const std::size_t at = OffsetOf(trip.error.get(), calls[place.call].text());
+    const std::size_t at = OffsetOf(trip.error.get(), calls[place.call].text(), pipeline_.link().get());
     const bool inside = at != std::string::npos && at >= place.offset && at <= place.offset + place.size;
     if (inside) failure.position = PositionIn(*place.sql, place.first, at - place.offset);
   }
@@ -142,15 +132,9 @@ SqlFailure PostgresSession::Failed(const PostgresTrip& trip, const Calls& calls,
   return failure;
 }
 
-SqlFailure PostgresSession::Aborted() const {
-  return Failure("25P02",
-                 absl::StrCat("the transaction takes nothing more, since an earlier statement failed: ",
-                              failure_.message, " (SQLSTATE ", failure_.sqlstate, ")"),
-                 "Roll back, or back to a savepoint.");
-}
-
 absl::StatusOr<SqlAnswer> PostgresSession::Run(const NamedSql& sql, const SqlValues& values) {
-  if (state_ == State::kAborted) return Aborted();
+  if (state_ == State::kAborted) return AbortedBy(failure_);
+  RETURN_IF_ERROR(Ready());
   Calls calls = Opening();
   calls.push_back(PostgresCall(sql, values).Kept().WithRows());
   ASSIGN_OR_RETURN(PostgresTrip trip, Send(calls, Ends::kNo));
@@ -202,7 +186,8 @@ PostgresCall PostgresSession::CallOf(const Statement& statement) {
 
 absl::StatusOr<SqlAnswer> PostgresSession::OpenCursor(const NamedSql& sql, const SqlValues& values,
                                                       std::uint32_t rows) {
-  if (state_ == State::kAborted) return Aborted();
+  if (state_ == State::kAborted) return AbortedBy(failure_);
+  RETURN_IF_ERROR(Ready());
   Calls calls = Opening();
   if (std::exchange(has_cursor_, false)) calls.emplace_back(absl::StrCat("CLOSE ", kCursor));
   const std::string declare = absl::StrCat("DECLARE ", kCursor, " NO SCROLL CURSOR FOR ");
@@ -221,8 +206,8 @@ absl::StatusOr<SqlAnswer> PostgresSession::OpenCursor(const NamedSql& sql, const
 }
 
 absl::StatusOr<SqlAnswer> PostgresSession::Fetch(std::uint32_t rows) {
-  if (state_ == State::kAborted) return Aborted();
-  if (!has_cursor_) return absl::InvalidArgumentError("no cursor is open: send a statement with page_rows first");
+  if (state_ == State::kAborted) return AbortedBy(failure_);
+  if (!has_cursor_) return NoCursor();
   Calls calls;
   calls.push_back(PostgresCall(absl::StrCat("FETCH FORWARD ", rows, " FROM ", kCursor)).WithRows());
   ASSIGN_OR_RETURN(PostgresTrip trip, Send(calls, Ends::kNo));
@@ -235,9 +220,10 @@ absl::StatusOr<SqlAnswer> PostgresSession::Fetch(std::uint32_t rows) {
 
 absl::StatusOr<SqlAnswer> PostgresSession::Savepoint(SavepointAction action) {
   if (action != SavepointAction::kSet && savepoints_ == 0) {
-    return absl::InvalidArgumentError("no savepoint is set: set one first");
+    return NoSavepoint();
   }
-  if (state_ == State::kAborted && action != SavepointAction::kRollBack) return Aborted();
+  if (state_ == State::kAborted && action != SavepointAction::kRollBack) return AbortedBy(failure_);
+  RETURN_IF_ERROR(Ready());
   const std::string name = absl::StrCat("dbos_", action == SavepointAction::kSet ? savepoints_ + 1 : savepoints_);
   Calls calls = Opening();
   if (action == SavepointAction::kSet) calls.emplace_back(absl::StrCat("SAVEPOINT ", name));
@@ -253,7 +239,7 @@ absl::StatusOr<SqlAnswer> PostgresSession::Savepoint(SavepointAction action) {
 
 absl::StatusOr<SqlAnswer> PostgresSession::Commit(const Statement* record) {
   if (state_ == State::kAborted) {
-    const SqlFailure failure = Aborted();
+    const SqlFailure failure = AbortedBy(failure_);
     RollBack();
     return failure;
   }
@@ -277,11 +263,14 @@ absl::StatusOr<SqlAnswer> PostgresSession::CommitWith(Calls calls) {
     return failure;
   }
   // It says ROLLBACK, and succeeds, where the transaction had failed.
-  const std::string_view said = PQcmdStatus(trip.results.back().get());
+  const std::string said = PQcmdStatus(trip.results.back().get());
   state_ = State::kNone;
   pipeline_.EndUse();
   if (said == "COMMIT") return SqlRows();
-  return Failure("25P02", absl::StrCat("the database answered COMMIT with ", std::string(said)), "");
+  SqlFailure failure;
+  failure.sqlstate = "25P02";
+  failure.message = absl::StrCat("the database answered COMMIT with ", said);
+  return failure;
 }
 
 void PostgresSession::RollBack() {
@@ -297,11 +286,16 @@ absl::Status PostgresSession::Idle() {
 }
 
 absl::StatusOr<Result> PostgresSession::Execute(const Statement& statement) {
+  return RetryConflicts([&] { return ExecuteOnce(statement); });
+}
+
+absl::StatusOr<Result> PostgresSession::ExecuteOnce(const Statement& statement) {
   RETURN_IF_ERROR(Idle());
   Calls calls;
   calls.push_back(CallOf(statement));
   ASSIGN_OR_RETURN(const PostgresTrip trip, pipeline_.Run(calls, PostgresLimits()));
   pipeline_.EndUse();
+  if (trip.stopped) return TimeIsOver();
   if (trip.error == nullptr) return ToResult(trip.results.back().get());
   const SqlFailure failure = FailureOf(trip.error.get());
   return PostgresError(failure.sqlstate, failure.message);

@@ -52,6 +52,7 @@ class PostgresSession : public SqlSession {
   absl::StatusOr<SqlAnswer> CommitWith(Calls calls);
   absl::Status Ready();
   absl::Status Idle();
+  absl::StatusOr<Result> ExecuteOnce(const Statement& statement);
   absl::Status End(absl::Status why);
   // Where a user's statement is among the calls of a trip, and in the text of its call.
   struct Place {
@@ -69,8 +70,8 @@ class PostgresSession : public SqlSession {
   // And in two. `tried`: what was joined in vain before, or null.
   absl::StatusOr<SqlOutcome> RunApart(const NamedSql& sql, const SqlValues& values, const Statement* record,
                                       const PostgresShape* tried);
+  absl::StatusOr<SqlOutcome> OutcomeOr(const SqlRows& rows);
   const PostgresQuery& QueryOf(const Statement& statement);
-  SqlFailure Aborted() const;
   absl::StatusOr<SqlAnswer> Rows(PostgresTrip trip);
   absl::Status NameTypes(PostgresTrip& trip);
   PostgresCall CallOf(const Statement& statement);

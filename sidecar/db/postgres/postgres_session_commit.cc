@@ -8,6 +8,7 @@
 #include "sidecar/db/postgres/joined_statement.h"
 #include "sidecar/db/postgres/postgres_failure.h"
 #include "sidecar/db/postgres/postgres_session.h"
+#include "sidecar/db/session_answers.h"
 
 namespace dbos::sidecar {
 
@@ -53,6 +54,13 @@ absl::StatusOr<std::optional<SqlOutcome>> PostgresSession::RunJoined(const Named
   return std::optional<SqlOutcome>();
 }
 
+// Rolls back where there is none.
+absl::StatusOr<SqlOutcome> PostgresSession::OutcomeOr(const SqlRows& rows) {
+  absl::StatusOr<SqlOutcome> outcome = OutcomeOf(rows, limits_.rows_bytes_max);
+  if (!outcome.ok() || std::holds_alternative<SqlFailure>(*outcome)) RollBack();
+  return outcome;
+}
+
 absl::StatusOr<SqlOutcome> PostgresSession::RunApart(const NamedSql& sql, const SqlValues& values,
                                                      const Statement* record, const PostgresShape* tried) {
   const bool begins = state_ == State::kBegun;
@@ -72,13 +80,14 @@ absl::StatusOr<SqlOutcome> PostgresSession::RunApart(const NamedSql& sql, const 
   shape.types = trip.types;
   ASSIGN_OR_RETURN(SqlAnswer answer, Rows(std::move(trip)));
   shape.columns = std::get<SqlRows>(answer).columns;
-  std::string outcome = EncodeRows(std::get<SqlRows>(answer));
+  ASSIGN_OR_RETURN(SqlOutcome outcome, OutcomeOr(std::get<SqlRows>(answer)));
+  if (std::holds_alternative<SqlFailure>(outcome)) return outcome;
   calls.clear();
   if (record != nullptr) {
     PostgresCall call = CallOf(*record);
     const std::string parameter = absl::StrCat("CAST($", call.count() + 1, " AS text)");
     call.set_text(absl::StrReplaceAll(call.text(), {{"{result}", parameter}}));
-    call.AddText(outcome);
+    call.AddText(std::get<std::string>(outcome));
     calls.push_back(std::move(call));
   }
   ASSIGN_OR_RETURN(answer, CommitWith(std::move(calls)));

@@ -18,27 +18,24 @@ PreparedStatements::Entry& PreparedStatements::Use(const std::string& key) {
 }
 
 void PreparedStatements::Renew(Entry& entry) {
-  if (entry.on_server) excess_.push_back(std::move(entry.name));
+  if (entry.on_server) forgotten_.push_back(std::move(entry.name));
   entry.name = absl::StrCat("dbos_", next_++);
   entry.on_server = false;
   entry.uses = 0;
 }
 
 std::string PreparedStatements::TakeExcess() {
-  if (!excess_.empty()) {
-    std::string name = std::move(excess_.back());
-    excess_.pop_back();
-    return name;
-  }
-  if (entries_.size() <= kPreparedMax) return "";
-  const Entry last = entries_.back();
-  Forget(last.key);
-  return last.on_server ? last.name : "";
+  if (entries_.size() > kPreparedMax) Forget(std::string(entries_.back().key));
+  if (forgotten_.empty()) return "";
+  std::string name = std::move(forgotten_.back());
+  forgotten_.pop_back();
+  return name;
 }
 
 void PreparedStatements::Forget(const std::string& key) {
   const auto found = found_.find(key);
   if (found == found_.end()) return;
+  if (found->second->on_server) forgotten_.push_back(found->second->name);
   entries_.erase(found->second);
   found_.erase(found);
 }
@@ -46,7 +43,7 @@ void PreparedStatements::Forget(const std::string& key) {
 void PreparedStatements::Clear() {
   entries_.clear();
   found_.clear();
-  excess_.clear();
+  forgotten_.clear();
 }
 
 }  // namespace dbos::sidecar

@@ -31,7 +31,7 @@ class PreparedStatements {
   Entry& Use(const std::string& key);
   // To be prepared anew, under another name.
   void Renew(Entry& entry);
-  // The name of one on the server that is not used any more; empty: there is none.
+  // The name of one that the server is to forget, because there are too many or it is forgotten here; empty: none.
   std::string TakeExcess();
   void Forget(const std::string& key);
   // The session is gone, and its statements with it.
@@ -40,7 +40,7 @@ class PreparedStatements {
  private:
   std::list<Entry> entries_;  // used last comes first
   std::unordered_map<std::string, std::list<Entry>::iterator> found_;
-  std::vector<std::string> excess_;
+  std::vector<std::string> forgotten_;  // names that the server still knows
   std::uint64_t next_ = 0;
 };
 

@@ -9,6 +9,7 @@
 
 #include "sidecar/base/check.h"
 #include "sidecar/base/status.h"
+#include "sidecar/db/session_answers.h"
 #include "sidecar/db/sqlite/sqlite_connection.h"
 #include "sidecar/db/sqlite/sqlite_errors.h"
 #include "sidecar/db/sqlite/sqlite_failure.h"
@@ -18,18 +19,8 @@
 namespace dbos::sidecar {
 namespace {
 
-constexpr char kTimeIsOver[] = "the transaction's time is over, or it was interrupted: it was rolled back";
-
 // More rows than fit.
 struct TooLarge {};
-
-SqlFailure Failure(const std::string& sqlstate, const std::string& message, const std::string& hint) {
-  SqlFailure failure;
-  failure.sqlstate = sqlstate;
-  failure.message = message;
-  failure.hint = hint;
-  return failure;
-}
 
 class SqliteSession : public SqlSession {
  public:
@@ -54,7 +45,7 @@ class SqliteSession : public SqlSession {
       sqlite3_stmt* statement = handle_.PrepareKept(NumberedText(sql, 1));
       const Reset reset(statement);
       Bind(statement, values);
-      SqlRows rows = Columns(statement);
+      SqlRows rows;
       Read(statement, kAllRows, rows);
       rows.affected = Affected(statement, sql, rows);
       return rows;
@@ -73,21 +64,21 @@ class SqliteSession : public SqlSession {
       cursor_ = std::move(statement);
       cursor_depth_ = savepoints_;
       cursor_ended_ = false;
-      cursor_columns_ = Columns(cursor_.get());
+      cursor_columns_.clear();
       return Page(rows);
     });
   }
 
   absl::StatusOr<SqlAnswer> Fetch(std::uint32_t rows) override {
     if (state_ != State::kAborted && cursor_ == nullptr) {
-      return absl::InvalidArgumentError("no cursor is open: send a statement with page_rows first");
+      return NoCursor();
     }
     return Guard(nullptr, [&] { return Page(rows); });
   }
 
   absl::StatusOr<SqlAnswer> Savepoint(SavepointAction action) override {
     if (action != SavepointAction::kSet && savepoints_ == 0) {
-      return absl::InvalidArgumentError("no savepoint is set: set one first");
+      return NoSavepoint();
     }
     const bool back = action == SavepointAction::kRollBack;
     if (back && state_ == State::kAborted && handle_.in_transaction()) state_ = State::kOpen;
@@ -112,8 +103,12 @@ class SqliteSession : public SqlSession {
       RollBack();
       return std::move(*failure);
     }
-    const std::string outcome = EncodeRows(std::get<SqlRows>(answer));
-    ASSIGN_OR_RETURN(answer, CommitWith(record, &outcome));
+    absl::StatusOr<SqlOutcome> outcome = OutcomeOf(std::get<SqlRows>(answer), rows_bytes_max_);
+    if (!outcome.ok() || std::holds_alternative<SqlFailure>(*outcome)) {
+      RollBack();
+      return outcome;
+    }
+    ASSIGN_OR_RETURN(answer, CommitWith(record, &std::get<std::string>(*outcome)));
     if (auto* failure = std::get_if<SqlFailure>(&answer)) return std::move(*failure);
     return outcome;
   }
@@ -162,14 +157,14 @@ class SqliteSession : public SqlSession {
   // Runs `body` in the transaction, and turns what it throws into an answer. `sql`: whose text an error's place is in.
   template <typename Body>
   absl::StatusOr<SqlAnswer> Guard(const NamedSql* sql, Body body) {
-    if (state_ == State::kNone) return absl::FailedPreconditionError("no transaction is open");
-    if (state_ == State::kAborted) return Aborted();
-    if (absl::Now() >= deadline_) return End(absl::DeadlineExceededError(kTimeIsOver));
+    if (state_ == State::kNone) return NoTransaction();
+    if (state_ == State::kAborted) return AbortedBy(failure_);
+    if (absl::Now() >= deadline_) return End(TimeIsOver());
     handle_.Busy(deadline_);
     absl::StatusOr<SqlAnswer> answer = Caught(sql, body);
     const bool stopped = handle_.Idle();
     if (!answer.ok()) return End(answer.status());
-    if (stopped && state_ != State::kNone) return End(absl::DeadlineExceededError(kTimeIsOver));
+    if (stopped && state_ != State::kNone) return End(TimeIsOver());
     return answer;
   }
 
@@ -181,9 +176,7 @@ class SqliteSession : public SqlSession {
       in_text = true;
       return SqlAnswer(body());
     } catch (const TooLarge&) {
-      return absl::ResourceExhaustedError(
-          absl::StrCat("the statement returns more than ", rows_bytes_max_,
-                       " bytes: read it page by page through a cursor, or add a LIMIT; it was rolled back"));
+      return TooManyRows(rows_bytes_max_);
     } catch (const SQLite::Exception& error) {
       const int code = error.getExtendedErrorCode() > 0 ? error.getExtendedErrorCode() : error.getErrorCode();
       return Failed(code, error.what(), in_text ? sql : nullptr);
@@ -192,7 +185,7 @@ class SqliteSession : public SqlSession {
 
   // A failure of the statement, or an error when it is none.
   absl::StatusOr<SqlAnswer> Failed(int code, const std::string& message, const NamedSql* sql) {
-    if ((code & 0xFF) == SQLITE_INTERRUPT || absl::Now() >= deadline_) return absl::DeadlineExceededError(kTimeIsOver);
+    if ((code & 0xFF) == SQLITE_INTERRUPT || absl::Now() >= deadline_) return TimeIsOver();
     failure_ = SqliteFailure(code, message);
     if (failure_.sqlstate.empty()) {
       cursor_.reset();
@@ -202,6 +195,9 @@ class SqliteSession : public SqlSession {
     if (sql != nullptr && handle_.error_offset() >= 0) {
       failure_.position = PositionIn(*sql, 1, static_cast<std::size_t>(handle_.error_offset()));
     }
+    // Nothing of it can be kept: others may write.
+    if (savepoints_ == 0) RollBack();
+    if (!handle_.in_transaction()) handle_.GiveTurn();
     state_ = State::kAborted;
     return failure_;
   }
@@ -220,13 +216,6 @@ class SqliteSession : public SqlSession {
   absl::Status End(absl::Status why) {
     RollBack();
     return why;
-  }
-
-  SqlFailure Aborted() const {
-    return Failure("25P02",
-                   absl::StrCat("the transaction takes nothing more, since an earlier statement failed: ",
-                                failure_.message, " (SQLSTATE ", failure_.sqlstate, ")"),
-                   "Roll back, or back to a savepoint.");
   }
 
   absl::StatusOr<SqlAnswer> CommitWith(const Statement* record, const std::string* outcome) {
@@ -273,26 +262,28 @@ class SqliteSession : public SqlSession {
     if (!all) throw SQLite::Exception("syntax error: SQLite finds other parameters in the text", SQLITE_ERROR);
   }
 
-  static SqlRows Columns(sqlite3_stmt* statement) {
-    SqlRows rows;
+  static std::vector<SqlColumn> Columns(sqlite3_stmt* statement) {
+    std::vector<SqlColumn> columns;
     for (int column = 0; column < sqlite3_column_count(statement); ++column) {
-      rows.columns.push_back({sqlite3_column_name(statement, column), DeclaredType(statement, column)});
+      columns.push_back({sqlite3_column_name(statement, column), DeclaredType(statement, column)});
     }
-    return rows;
+    return columns;
   }
 
-  // Appends at most `most` rows; true: the statement has come to its end.
+  // Appends at most `most` rows; true: the statement has come to its end. Columns are known behind the first step only,
+  // since that is where SQLite notices that a table has changed.
   bool Read(sqlite3_stmt* statement, std::size_t most, SqlRows& rows) {
     std::size_t bytes = 0;
     bool ended = false;
     for (std::size_t count = 0; count < most && !ended; ++count) {
       ended = !handle_.Step(statement);
+      if (rows.columns.empty()) rows.columns = Columns(statement);
       for (std::size_t column = 0; column < rows.columns.size() && !ended; ++column) {
         const int index = static_cast<int>(column);
         std::string& type = rows.columns[column].type;
         if (type.empty()) type = ValueType(statement, index);
         rows.cells.push_back(CellText(statement, index, type));
-        bytes += (rows.cells.back() ? rows.cells.back()->size() : 0) + 1;
+        bytes += (rows.cells.back() ? rows.cells.back()->size() : 0) + kSqlCellBytes;
         if (bytes > rows_bytes_max_) throw TooLarge();
       }
     }
@@ -303,10 +294,11 @@ class SqliteSession : public SqlSession {
   }
 
   SqlRows Page(std::uint32_t most) {
-    SqlRows page = cursor_columns_;
+    SqlRows page;
+    page.columns = cursor_columns_;
     page.more = !cursor_ended_ && !Read(cursor_.get(), most, page);
     cursor_ended_ = !page.more;
-    cursor_columns_.columns = page.columns;
+    cursor_columns_ = page.columns;
     page.affected = CountRows(page);
     return page;
   }
@@ -336,7 +328,7 @@ class SqliteSession : public SqlSession {
   std::size_t savepoints_ = 0;
 
   SqliteStatement cursor_;
-  SqlRows cursor_columns_;
+  std::vector<SqlColumn> cursor_columns_;
   bool cursor_ended_ = false;
   std::size_t cursor_depth_ = 0;  // savepoints that were set when it was opened
 };

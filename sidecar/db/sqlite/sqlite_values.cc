@@ -47,35 +47,39 @@ constexpr struct {
     {"UUID", "uuid"},
 };
 
-nlohmann::json ToJson(const SqlValue& value) {
+std::string Quoted(const std::string& text) {
+  return nlohmann::json(text).dump();
+}
+
+// JSON goes in as it is, however deep.
+std::string ToJson(const SqlValue& value) {
   switch (value.type) {
     case SqlValue::Type::kNull:
-      return nullptr;
+      return "null";
     case SqlValue::Type::kBoolean:
-      return value.text == "true";
     case SqlValue::Type::kInteger:
     case SqlValue::Type::kJson:
-      return nlohmann::json::parse(value.text);
+      return value.text;
     case SqlValue::Type::kNumber: {
       double number = 0;
-      return absl::SimpleAtod(value.text, &number) && std::isfinite(number) ? nlohmann::json(number)
-                                                                            : nlohmann::json(value.text);
+      const bool finite = absl::SimpleAtod(value.text, &number) && std::isfinite(number);
+      return finite ? NumberText(number) : Quoted(value.text);
     }
     case SqlValue::Type::kBytea:
-      return absl::StrCat("\\x", absl::BytesToHexString(value.text));
+      return Quoted(absl::StrCat("\\x", absl::BytesToHexString(value.text)));
     case SqlValue::Type::kArray: {
-      nlohmann::json items = nlohmann::json::array();
-      for (const SqlValue& item : value.items) items.push_back(ToJson(item));
-      return items;
+      std::string items = "[";
+      for (const SqlValue& item : value.items) absl::StrAppend(&items, items.size() == 1 ? "" : ",", ToJson(item));
+      return items + "]";
     }
     case SqlValue::Type::kText:
     case SqlValue::Type::kNumeric:
     case SqlValue::Type::kTimestamptz:
     case SqlValue::Type::kDate:
     case SqlValue::Type::kUuid:
-      return value.text;
+      return Quoted(value.text);
   }
-  return nullptr;
+  return "null";
 }
 
 int BindText(sqlite3_stmt* statement, int index, std::string_view text, sqlite3_destructor_type keeper) {
@@ -102,7 +106,7 @@ int BindValue(sqlite3_stmt* statement, int index, const SqlValue& value) {
     case SqlValue::Type::kBytea:
       return sqlite3_bind_blob64(statement, index, value.text.data(), value.text.size(), SQLITE_STATIC);
     case SqlValue::Type::kArray:
-      return BindText(statement, index, ToJson(value).dump(), SQLITE_TRANSIENT);
+      return BindText(statement, index, ToJson(value), SQLITE_TRANSIENT);
     case SqlValue::Type::kText:
     case SqlValue::Type::kNumeric:
     case SqlValue::Type::kTimestamptz:

@@ -61,6 +61,11 @@ void WriteTurns::Give() {
   next->changed.NotifyOne();
 }
 
+std::size_t WriteTurns::waiting() {
+  MutexLock lock(mu_);
+  return waiting_.size();
+}
+
 void WriteTurns::Wake() {
   MutexLock lock(mu_);
   for (Waiter* waiter : waiting_) waiter->changed.NotifyOne();

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <list>
 #include <memory>
 #include <string>
@@ -26,6 +27,7 @@ class WriteTurns {
   bool Take(absl::Time deadline, const std::atomic<bool>* stop = nullptr);
   void Give();
   void Wake();
+  std::size_t waiting();
 
  private:
   struct Waiter {

@@ -98,8 +98,39 @@ TEST_F(ConnectionOptionsTest, EchoShowsParametersWhenAsked) {
   EXPECT_THAT(log, HasSubstr("(NULL, 2)"));
 }
 
+std::string EchoOfSession(const Database& database) {
+  testing::internal::CaptureStderr();
+  const auto session = database.open_session();
+  const SqlValue value = {SqlValue::Type::kText, "sesame", {}};
+  const auto good = ParseNamedSql("SELECT  CAST(:word AS text)", session->syntax());
+  const auto bad = ParseNamedSql("SELECT nonsense", session->syntax());
+  session->Begin({}, absl::InfiniteFuture(), 1000);
+  EXPECT_TRUE(session->Run(*good, {&value}).ok());
+  EXPECT_TRUE(session->Commit(nullptr).ok());
+  session->Begin({}, absl::InfiniteFuture(), 1000);
+  EXPECT_TRUE(session->RunAndCommit(*good, {&value}, nullptr).ok());
+  session->Begin({}, absl::InfiniteFuture(), 1000);
+  EXPECT_TRUE(session->Run(*bad, {}).ok());
+  session->RollBack();
+  return testing::internal::GetCapturedStderr();
+}
+
+TEST_F(ConnectionOptionsTest, EchoLogsUsersStatementsToo) {
+  ConnectionOptions options;
+  options.echo = Echo::kStatements;
+  std::string log = EchoOfSession(Open(options));
+  for (const char* part : {"SELECT CAST(:word AS text)", "COMMIT", "and COMMIT", "SQLSTATE 42703", "ROLLBACK"}) {
+    EXPECT_THAT(log, HasSubstr(part));
+  }
+  EXPECT_THAT(log, testing::ContainsRegex("took[^ ]*[0-9.]+[mun]?s"));
+  EXPECT_THAT(log, Not(HasSubstr("sesame")));
+  options.echo = Echo::kParameters;
+  EXPECT_THAT(EchoOfSession(Open(options)), HasSubstr("word='sesame'"));
+}
+
 TEST_F(ConnectionOptionsTest, NothingIsLoggedUnlessAsked) {
   EXPECT_THAT(EchoOf(Open({})), Not(HasSubstr("SELECT")));
+  EXPECT_THAT(EchoOfSession(Open({})), Not(HasSubstr("SELECT")));
 }
 
 }  // namespace

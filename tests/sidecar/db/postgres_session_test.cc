@@ -1,10 +1,12 @@
 // What only PostgreSQL's sessions have: round trips, connections that are lost, its types and settings.
 #include <filesystem>
+#include <functional>
 
 #include <stdlib.h>
 
 #include "absl/strings/str_cat.h"
 
+#include "sidecar/db/database_url.h"
 #include "sidecar/db/postgres/prepared_statements.h"
 #include "tests/sidecar/db/session_fixture.h"
 #include "tests/testing/proxy/pg_proxy.h"
@@ -24,7 +26,6 @@ constexpr Query kNote = {
     .sql = "INSERT INTO item (id, name) VALUES ($1, {result})",
 };
 constexpr Query kCall = {.name = "test_call", .args = "id bigint", .rows = "", .sql = "SELECT keep($1, {result})"};
-constexpr Query kCount = {.name = "test_count", .args = "", .rows = "", .sql = "SELECT count(*) FROM item"};
 
 // The test's database through a proxy.
 class PostgresSessionTest : public SessionFixture {
@@ -46,7 +47,11 @@ class PostgresSessionTest : public SessionFixture {
     std::filesystem::remove_all(directory_);
   }
 
-  void UseOptions(const ConnectionOptions& options) { session_ = OpenDatabase(url_, "dbos", options)->open_session(); }
+  void UsePooler(bool through_pooler) {
+    ConnectionOptions options;
+    options.through_pooler = through_pooler;
+    session_ = OpenDatabase(url_, "dbos", options)->open_session();
+  }
   std::int64_t RoundTrips(const std::function<void()>& body) {
     proxy_->ResetCounts();
     body();
@@ -176,6 +181,124 @@ TEST_P(PostgresSessionTest, JoinedOrApartTheOutcomeIsTheSame) {
   EXPECT_THAT(Both("SELECT"), HasSubstr(R"("affected": )"));
 }
 
+constexpr char kSettings[] =
+    "SELECT current_setting('transaction_isolation'), current_setting('synchronous_commit'), "
+    "current_setting('DateStyle'), current_setting('IntervalStyle'), current_setting('bytea_output'), "
+    "current_setting('extra_float_digits'), current_setting('lock_timeout')";
+
+TEST_P(PostgresSessionTest, SettingsAreOursWhateverTheRoleSays) {
+  const std::string name = database_->Query("SELECT current_database()")[0];
+  database_->Run(
+      "ALTER DATABASE " + name + " SET synchronous_commit = off; ALTER DATABASE " + name +
+      " SET DateStyle = 'SQL, DMY'; ALTER DATABASE " + name + " SET IntervalStyle = iso_8601; ALTER DATABASE " + name +
+      " SET bytea_output = escape; ALTER DATABASE " + name + " SET extra_float_digits = -5; ALTER DATABASE " + name +
+      " SET lock_timeout = 7; ALTER DATABASE " + name + " SET TimeZone = 'Asia/Tokyo'");
+  const std::string ours = "serializable,on,ISO, DMY,postgres,hex,1,0";
+  for (const bool pooler : {false, true}) {
+    UsePooler(pooler);
+    for (int time = 0; time < 2; ++time) {
+      Begin();
+      EXPECT_EQ(Show(Run(kSettings)), ours);
+      EXPECT_EQ(Show(Run("SHOW TimeZone")), "Asia/Tokyo");
+      Commit();
+      Begin({.isolation = Isolation::kReadCommitted});
+      EXPECT_THAT(RunAndCommit(kSettings, nullptr), HasSubstr(R"([["read committed", "on", "ISO, DMY")"));
+      Begin();
+      EXPECT_THAT(RunAndCommit(kSettings, nullptr), HasSubstr(R"([["serializable", "on", "ISO, DMY")"));
+    }
+  }
+  Begin({.isolation = Isolation::kRepeatableRead, .read_only = true});
+  EXPECT_EQ(Show(Run("SELECT current_setting('transaction_isolation'), current_setting('transaction_read_only')")),
+            "repeatable read,on");
+  Begin({.read_only = true, .deferrable = true});
+  EXPECT_EQ(Show(Run("SHOW transaction_deferrable")), "on");
+}
+
+TEST_P(PostgresSessionTest, NothingStaysInASessionBehindAPooler) {
+  UsePooler(true);
+  Begin();
+  Insert(1);
+  EXPECT_EQ(Show(Run("SELECT count(*) FROM pg_prepared_statements")), "0");
+  Commit();
+  EXPECT_EQ(RoundTrips([&] {
+              Begin();
+              Insert(2);
+              Commit();
+            }),
+            2);
+  EXPECT_EQ(Show([&] {
+              Begin();
+              return Run("SELECT count(*) FROM item");
+            }()),
+            "2");
+}
+
+TEST_P(PostgresSessionTest, PreparedStatementsAreBounded) {
+  Begin();
+  for (int n = 0; n < 300; ++n) EXPECT_EQ(Show(Run(absl::StrCat("SELECT ", n))), absl::StrCat(n));
+  EXPECT_EQ(Show(Run("SELECT count(*) <= 257 AND count(*) > 200 FROM pg_prepared_statements")), "t");
+  EXPECT_EQ(Show(Run("SELECT 0")), "0");
+  Commit();
+}
+
+TEST_P(PostgresSessionTest, ErrorsTellAllThatTheDatabaseSays) {
+  database_->Run("CREATE TABLE ref (id bigint CONSTRAINT known REFERENCES item, n int CONSTRAINT few CHECK (n < 3))");
+  const auto failure = [&](const std::string& sql) {
+    Begin();
+    const SqlAnswer answer = Run(sql);
+    session_->RollBack();
+    return std::get<SqlFailure>(answer);
+  };
+  EXPECT_EQ(failure("INSERT INTO ref VALUES (1, 1)").constraint, "known");
+  EXPECT_EQ(failure("INSERT INTO ref VALUES (1, 1)").schema, "public");
+  EXPECT_THAT(failure("INSERT INTO ref VALUES (1, 1)").detail, HasSubstr("(id)=(1)"));
+  EXPECT_EQ(failure("INSERT INTO ref VALUES (NULL, 7)").constraint, "few");
+  EXPECT_EQ(failure("INSERT INTO item VALUES (1, NULL)").column, "name");
+  EXPECT_EQ(failure("SELECT '\xC3\xBC', nam FROM item").position, 13);
+  EXPECT_THAT(failure("SELECT '\xC3\xBC', nam FROM item").hint, HasSubstr("name"));
+  Begin();
+  EXPECT_EQ(State(OpenCursor("SELECT wrong FROM item", 1)), "42703");
+  Begin();
+  EXPECT_EQ(std::get<SqlFailure>(OpenCursor("SELECT wrong FROM item", 1)).position, 8);
+}
+
+// Its own limit, or an administrator.
+TEST_P(PostgresSessionTest, AStatementThatTheServerEndsIsAFailureLikeOthers) {
+  Begin();
+  Run("SET LOCAL statement_timeout = 20");
+  EXPECT_EQ(State(Run("SELECT pg_sleep(60)")), "57014");
+  EXPECT_EQ(State(Run("SELECT 1")), "25P02");
+}
+
+TEST_P(PostgresSessionTest, ACancelNeverReachesTheNextTransaction) {
+  const auto sleep = ParseNamedSql("SELECT pg_sleep(60)", SqlSyntax::kPostgres);
+  std::string pid;
+  for (int time = 0; time < 5; ++time) {
+    Begin({}, absl::Milliseconds(100));
+    EXPECT_TRUE(absl::IsDeadlineExceeded(session_->Run(*sleep, {}).status()));
+    Begin();
+    const std::string now = Show(Run("SELECT pg_backend_pid()"));
+    EXPECT_NE(now, pid);
+    pid = now;
+    EXPECT_EQ(State(Run("SELECT pg_sleep(0.01)")), "");
+    Commit();
+  }
+}
+
+TEST_P(PostgresSessionTest, AServerThatIsSilentIsGivenUp) {
+  Begin();
+  Run("SELECT 1");  // connects
+  Begin({}, absl::Seconds(1));
+  Insert(1);
+  proxy_->Stall();
+  const auto more = ParseNamedSql("SELECT 1", SqlSyntax::kPostgres);
+  const absl::Status status = session_->Run(*more, {}).status();
+  EXPECT_TRUE(absl::IsUnavailable(status)) << status;
+  proxy_->Resume();
+  Begin();
+  EXPECT_EQ(State(Insert(1)), "");
+}
+
 TEST_P(PostgresSessionTest, ARecordMayBeAFunction) {
   database_->Run(
       "CREATE FUNCTION keep(id bigint, result text) RETURNS void LANGUAGE sql AS 'INSERT INTO item VALUES (id, "
@@ -212,6 +335,43 @@ TEST_P(PostgresSessionTest, ChangedTablesAreNoticed) {
   EXPECT_EQ(State(Run("SELECT * FROM item")), "40001");
   Begin();
   EXPECT_THAT(Types(Run("SELECT * FROM item")), HasSubstr("last"));
+}
+
+TEST_P(PostgresSessionTest, TypesOfParametersFollowTheirColumns) {
+  const auto insert = [&](std::int64_t id) {
+    Begin();
+    const SqlAnswer answer = Run("INSERT INTO d VALUES (:id, :v)", {{"id", Int(id)}, {"v", Text("2026-01-31 extra")}});
+    if (State(answer).empty()) Commit();
+    return State(answer);
+  };
+  database_->Run("CREATE TABLE d (id bigint, v text)");
+  EXPECT_EQ(insert(1), "");
+  database_->Run("DROP TABLE d; CREATE TABLE d (id bigint, v bigint)");
+  for (int time = 0; time < 3; ++time) insert(1);
+  database_->Run("DROP TABLE d; CREATE TABLE d (id bigint, v text)");
+  insert(1);
+  EXPECT_EQ(insert(2), "");
+  Begin();
+  EXPECT_EQ(Show(Run("SELECT count(*) <= 5 FROM pg_prepared_statements")), "t") << "those that were forgotten are gone";
+}
+
+// It takes any bytes, and counts them.
+TEST_P(PostgresSessionTest, ADatabaseWithoutAnEncodingGivesNothingElseThanUtf8) {
+  const std::string name = database_->Query("SELECT current_database()")[0] + "_ascii";
+  database_->Run("CREATE DATABASE " + name + " ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0");
+  session_ = OpenDatabase(WithDatabaseName(url_, name), "dbos")->open_session();
+  const std::string sql = "SELECT convert_from(:b, 'SQL_ASCII')";
+  for (const char* bytes : {"x", "\xFF", "\xFF", "\xC3\xBC"}) {
+    Begin();
+    EXPECT_THAT(RunAndCommit(sql, nullptr, {{"b", Typed(SqlValue::Type::kBytea, bytes)}}),
+                HasSubstr(bytes[0] == '\xFF' ? "22021" : absl::StrCat("[[\"", bytes, "\"]]")));
+  }
+  Begin();
+  EXPECT_EQ(std::get<SqlFailure>(Run("SELECT '\xC3\xBC', nam FROM item")).sqlstate, "42P01");
+  Begin();
+  EXPECT_EQ(std::get<SqlFailure>(Run("SELECT '\xC3\xBC', nam")).position, 13);
+  session_.reset();
+  database_->Run("DROP DATABASE " + name + " WITH (FORCE)");
 }
 
 TEST_P(PostgresSessionTest, WhatCannotBeJoinedIsTriedOnce) {
@@ -277,6 +437,21 @@ TEST_P(PostgresSessionTest, ALostAnswerToCommitIsUnavailableAndNotRepeated) {
   Begin();
   EXPECT_THAT(RunAndCommit("INSERT INTO item VALUES (3, 'x')", nullptr), HasSubstr("UNAVAILABLE"));
   EXPECT_EQ(Count(), "2");
+}
+
+TEST_P(PostgresSessionTest, ConflictsSaySo) {
+  const auto other = OpenSession();
+  other->Begin({}, absl::Now() + absl::Seconds(30), kBytes);
+  Begin();
+  Run("SELECT count(*) FROM item");
+  Run(*other, "SELECT count(*) FROM item");
+  Insert(2);
+  Run(*other, "INSERT INTO item VALUES (3, 'y')");
+  Commit();
+  const SqlAnswer late = Answer(other->Commit(nullptr));
+  EXPECT_EQ(State(late), "40001");
+  EXPECT_TRUE(IsConflict(std::get<SqlFailure>(late)));
+  EXPECT_EQ(Count(), "1");
 }
 
 INSTANTIATE_TEST_SUITE_P(Both, PostgresSessionTest,
