@@ -3,7 +3,8 @@
 //
 //   dbos-bench-pipeline URL CONNECTIONS SECONDS     50 transactions in flight in all; bench.ledger is there
 //
-// One thread sends and reads for all connections. Prints one JSON line: isolation, commits, seconds, median_us, p99_us.
+// One thread sends and reads for all connections. Prints {"ready": true} when they are there, waits for a line on
+// standard input, runs, and prints one JSON line: isolation, commits, seconds, median_us, p99_us.
 #include <array>
 #include <cinttypes>
 #include <cstdio>
@@ -136,6 +137,9 @@ struct Measured {
 Measured Run(const std::string& url, std::size_t connections, double seconds) {
   std::vector<std::unique_ptr<Pipe>> pipes;
   while (pipes.size() < connections) pipes.push_back(std::make_unique<Pipe>(url));
+  std::cout << R"({"ready": true})" << std::endl;
+  std::string go;
+  std::getline(std::cin, go);
   std::vector<pollfd> wanted(connections);
   Measured measured;
   const auto begin = Clock::now();

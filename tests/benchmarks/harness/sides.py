@@ -33,22 +33,17 @@ class Bench:
         wait_until_quiet(self.groups(**programs), self.patience)
 
     # ------------------------------------------------------------ bare
-    def run_bare(self, binary: pathlib.Path, *arguments: object) -> dict:
-        """What a program without engine and RPC says of half a run, with its `rate` of commits and the noise."""
+    def bare(self, *arguments: object) -> dict:
+        """Single-row commits by the bare driver: {"rate", "median_us", "noise"}."""
         self.quiet()
-        command = [binary, *arguments, self.seconds / 2]
+        command = [self.binaries.bare, *arguments, self.seconds / 2]
         process = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, text=True,
                                    start_new_session=True)
         with Meter(self.groups(bare=process.pid)) as meter:
             time.sleep(0.2)  # its connections are there by now
             raise_priority([self.postgres.pid])
             answer = json.loads(process.communicate()[0])
-        return answer | {"rate": answer["commits"] / answer["seconds"]} | _noise(meter)
-
-    def bare(self, *arguments: object) -> dict:
-        """Single-row commits by the bare driver: {"rate", "median_us", "noise"}."""
-        answer = self.run_bare(self.binaries.bare, *arguments)
-        return {key: answer[key] for key in ("rate", "median_us", "noise")}
+        return {"rate": answer["commits"] / answer["seconds"], "median_us": answer["median_us"]} | _noise(meter)
 
     def bare_postgres(self, clients: int) -> dict:
         self.postgres.empty("bench_bare")

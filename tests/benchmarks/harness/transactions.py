@@ -41,7 +41,10 @@ def pipelined(bench: Bench) -> dict:
     answers = {}
     for connections in CONNECTIONS:
         prepare(bench, "transactions_bare")
-        answer = bench.run_bare(bench.binaries.pipeline, bench.postgres.url("transactions_bare"), connections)
+        command = [bench.binaries.pipeline, bench.postgres.url("transactions_bare"), connections, bench.seconds / 2]
+        with running(Program(command, {}, bench.postgres.directory_for_programs)) as (program, pids):
+            answer = metered(bench, program, {}, **pids)
+        answer["rate"] = answer["commits"] / answer["seconds"]
         for table in ("ledger", "checkpoints"):
             expect("transactions_bare", f"rows in {table}", rows_of(bench, "transactions_bare", table),
                    answer["commits"])
