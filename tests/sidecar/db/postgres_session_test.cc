@@ -8,8 +8,7 @@
 
 #include "sidecar/db/database_url.h"
 #include "sidecar/db/postgres/prepared_statements.h"
-#include "tests/sidecar/db/session_fixture.h"
-#include "tests/testing/proxy/pg_proxy.h"
+#include "tests/sidecar/db/postgres_session_fixture.h"
 
 namespace dbos::sidecar {
 namespace {
@@ -19,69 +18,7 @@ using dbos::testing::Fault;
 using dbos::testing::PgProxy;
 using ::testing::HasSubstr;
 
-constexpr Query kNote = {
-    .name = "test_note",
-    .args = "id bigint",
-    .rows = "",
-    .sql = "INSERT INTO item (id, name) VALUES ($1, {result})",
-};
 constexpr Query kCall = {.name = "test_call", .args = "id bigint", .rows = "", .sql = "SELECT keep($1, {result})"};
-
-// The test's database through a proxy.
-class PostgresSessionTest : public SessionFixture {
- protected:
-  void SetUp() override {
-    database_->Run("CREATE TABLE item (id BIGINT PRIMARY KEY, name TEXT NOT NULL)");
-    const std::string path = database_->Query("SHOW unix_socket_directories")[0];
-    const std::string port = database_->Query("SHOW port")[0];
-    auto proxy = PgProxy::Start({.upstream = absl::StrCat(path.substr(0, path.find(',')), "/.s.PGSQL.", port),
-                                 .listen = absl::StrCat(directory_, "/.s.PGSQL.5432")});
-    ASSERT_TRUE(proxy.ok()) << proxy.status();
-    proxy_ = *std::move(proxy);
-    url_ = proxy_->Url(database_->Query("SELECT current_user")[0], database_->Query("SELECT current_database()")[0]);
-    session_ = OpenDatabase(url_, "dbos")->open_session();
-  }
-  void TearDown() override {
-    session_.reset();
-    proxy_.reset();
-    std::filesystem::remove_all(directory_);
-  }
-
-  void UsePooler(bool through_pooler) {
-    ConnectionOptions options;
-    options.through_pooler = through_pooler;
-    session_ = OpenDatabase(url_, "dbos", options)->open_session();
-  }
-  std::int64_t RoundTrips(const std::function<void()>& body) {
-    proxy_->ResetCounts();
-    body();
-    return proxy_->counts().syncs;
-  }
-  void EndSessions() {
-    database_->Run(
-        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = current_database() AND pid <> "
-        "pg_backend_pid()");
-  }
-  SqlAnswer Insert(std::int64_t id) {
-    return Run("INSERT INTO item (id, name) VALUES (:id, :name)", {{"name", Text("x")}, {"id", Int(id)}});
-  }
-  std::string Both(const std::string& sql, std::vector<SqlParameter> parameters = {}) {
-    std::string outcomes[2];
-    for (std::string& outcome : outcomes) {
-      Begin();
-      outcome = RunAndCommit(sql, nullptr, parameters);
-    }
-    EXPECT_EQ(outcomes[0], outcomes[1]) << sql;
-    return outcomes[1];
-  }
-
-  std::string directory_ = [] {
-    std::string path = (std::filesystem::temp_directory_path() / "session-XXXXXX").string();
-    return std::string(mkdtemp(path.data()));
-  }();
-  std::unique_ptr<PgProxy> proxy_;
-  std::string url_;
-};
 
 // Its plan was made for the tables as they were.
 TEST_P(PostgresSessionTest, AStatementThatIsUsedOftenIsPreparedAnewNowAndThen) {
@@ -262,43 +199,6 @@ TEST_P(PostgresSessionTest, ErrorsTellAllThatTheDatabaseSays) {
   EXPECT_EQ(std::get<SqlFailure>(OpenCursor("SELECT wrong FROM item", 1)).position, 8);
 }
 
-// Its own limit, or an administrator.
-TEST_P(PostgresSessionTest, AStatementThatTheServerEndsIsAFailureLikeOthers) {
-  Begin();
-  Run("SET LOCAL statement_timeout = 20");
-  EXPECT_EQ(State(Run("SELECT pg_sleep(60)")), "57014");
-  EXPECT_EQ(State(Run("SELECT 1")), "25P02");
-}
-
-TEST_P(PostgresSessionTest, ACancelNeverReachesTheNextTransaction) {
-  const auto sleep = ParseNamedSql("SELECT pg_sleep(60)", SqlSyntax::kPostgres);
-  std::string pid;
-  for (int time = 0; time < 5; ++time) {
-    Begin({}, absl::Milliseconds(100));
-    EXPECT_TRUE(absl::IsDeadlineExceeded(session_->Run(*sleep, {}).status()));
-    Begin();
-    const std::string now = Show(Run("SELECT pg_backend_pid()"));
-    EXPECT_NE(now, pid);
-    pid = now;
-    EXPECT_EQ(State(Run("SELECT pg_sleep(0.01)")), "");
-    Commit();
-  }
-}
-
-TEST_P(PostgresSessionTest, AServerThatIsSilentIsGivenUp) {
-  Begin();
-  Run("SELECT 1");  // connects
-  Begin({}, absl::Seconds(1));
-  Insert(1);
-  proxy_->Stall();
-  const auto more = ParseNamedSql("SELECT 1", SqlSyntax::kPostgres);
-  const absl::Status status = session_->Run(*more, {}).status();
-  EXPECT_TRUE(absl::IsUnavailable(status)) << status;
-  proxy_->Resume();
-  Begin();
-  EXPECT_EQ(State(Insert(1)), "");
-}
-
 TEST_P(PostgresSessionTest, ARecordMayBeAFunction) {
   database_->Run(
       "CREATE FUNCTION keep(id bigint, result text) RETURNS void LANGUAGE sql AS 'INSERT INTO item VALUES (id, "
@@ -390,68 +290,6 @@ TEST_P(PostgresSessionTest, WhatCannotBeJoinedIsTriedOnce) {
               2)
         << sql;
   }
-}
-
-TEST_P(PostgresSessionTest, ASessionThatWasLostWhileIdleIsOpenedAgain) {
-  for (int id = 1; id <= 2; ++id) {
-    Begin();
-    EXPECT_EQ(State(Insert(id)), "");
-    Commit();
-    EndSessions();
-  }
-  Begin();
-  const Statement record(kNote, {std::int64_t{9}});
-  EXPECT_THAT(RunAndCommit("DELETE FROM item WHERE id = 1", &record), HasSubstr("\"affected\": 1"));
-  EXPECT_EQ(Count(), "2");
-  Begin();
-  Insert(3);
-  EndSessions();
-  EXPECT_TRUE(absl::IsUnavailable(session_->Commit(nullptr).status()));
-  EXPECT_EQ(Count(), "2");
-  Begin();
-  Insert(3);
-  Commit();
-}
-
-TEST_P(PostgresSessionTest, ABrokenConnectionIsNoticedWhereNobodySaidSo) {
-  Begin();
-  Insert(1);
-  Commit();
-  proxy_->Arm({.fault = Fault::kDropBefore, .at = CommitPoint::kAny});
-  Begin();
-  EXPECT_TRUE(absl::IsUnavailable(
-      session_->RunAndCommit(*ParseNamedSql("DELETE FROM item", SqlSyntax::kPostgres), {}, nullptr).status()));
-  EXPECT_EQ(Count(), "1");
-}
-
-TEST_P(PostgresSessionTest, ALostAnswerToCommitIsUnavailableAndNotRepeated) {
-  for (const Fault fault : {Fault::kSwallowAnswer, Fault::kDropBefore}) {
-    Begin();
-    Insert(fault == Fault::kDropBefore ? 2 : 1);
-    proxy_->Arm({.fault = fault});
-    EXPECT_TRUE(absl::IsUnavailable(session_->Commit(nullptr).status()));
-    EXPECT_TRUE(absl::IsFailedPrecondition(session_->Commit(nullptr).status()));
-  }
-  EXPECT_EQ(Count(), "1");
-  proxy_->Arm({.fault = Fault::kSwallowAnswer, .at = CommitPoint::kAny, .mentions = "item"});
-  Begin();
-  EXPECT_THAT(RunAndCommit("INSERT INTO item VALUES (3, 'x')", nullptr), HasSubstr("UNAVAILABLE"));
-  EXPECT_EQ(Count(), "2");
-}
-
-TEST_P(PostgresSessionTest, ConflictsSaySo) {
-  const auto other = OpenSession();
-  other->Begin({}, absl::Now() + absl::Seconds(30), kBytes);
-  Begin();
-  Run("SELECT count(*) FROM item");
-  Run(*other, "SELECT count(*) FROM item");
-  Insert(2);
-  Run(*other, "INSERT INTO item VALUES (3, 'y')");
-  Commit();
-  const SqlAnswer late = Answer(other->Commit(nullptr));
-  EXPECT_EQ(State(late), "40001");
-  EXPECT_TRUE(IsConflict(std::get<SqlFailure>(late)));
-  EXPECT_EQ(Count(), "1");
 }
 
 INSTANTIATE_TEST_SUITE_P(Both, PostgresSessionTest,
