@@ -88,8 +88,8 @@ def main():
     transactions = transactions_pb2_grpc.TransactionServiceStub(channel)
     subscription = steps.Subscribe(
         steps_pb2.SubscribeRequest(
-            application_name="crash-test",
-            application_version="stubs-1",
+            application_name=b"crash-test",
+            application_version=b"stubs-1",
             incarnation=str(uuid.uuid4()),
             credit=steps_pb2.Credit(executions=1),
             registrations=steps_pb2.Registrations(workflows=[steps_pb2.WorkflowDefinition(name=NAME)]),
