@@ -1,4 +1,5 @@
 // The programs that users read about transactions do what they say, on every database.
+#include <chrono>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -70,7 +71,7 @@ TEST_P(SqlExamplesTest, PythonWithGeneratedStubsMovesMoneyOnce) {
   const Ended ended = RunProgram({"/usr/bin/python3", DBOS_STUBS_PROGRAM, stubs, world_.address(), "transfer-1"});
   ASSERT_EQ(ended.code, 0) << ended.output << world_.Logs();
   EXPECT_EQ(ended.output, "[95, 105]\n");
-  EXPECT_EQ(client.handle<dbos::Json>("transfer-1").result().dump(), "[95,105]");
+  EXPECT_EQ(client.handle<dbos::Json>("transfer-1").result(std::chrono::seconds(20)).dump(), "[95,105]");
   EXPECT_EQ(client.sql("SELECT sum(balance) FROM accounts").scalar<int>(), 200);
 }
 

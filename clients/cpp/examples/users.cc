@@ -1,7 +1,7 @@
 // Transactions: an application that holds no database credentials creates, reads and lists users. Its SQL runs through
 // the sidecar, and each transaction commits together with its record in the workflow.
 //
-//   dbos-sidecar dev --name users --app-database sqlite:users.db -- ./dbos_users
+//   dbos-sidecar dev --name users --app-database sqlite:///users.db -- ./dbos_users
 #include <chrono>
 #include <iostream>
 #include <optional>
