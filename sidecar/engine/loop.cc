@@ -29,7 +29,7 @@ std::int64_t WallMs() {
 class EngineLoop::Threads {
  public:
   Threads(std::unique_ptr<Engine> engine, StorageFactory storage, Options options)
-      : options_(options), storage_(std::move(storage)), engine_(std::move(engine)) {}
+      : options_(std::move(options)), storage_(std::move(storage)), engine_(std::move(engine)) {}
 
   Threads(const Threads&) = delete;
   Threads& operator=(const Threads&) = delete;
@@ -285,7 +285,7 @@ void EngineLoop::Threads::Stop() {
 }
 
 EngineLoop::EngineLoop(std::unique_ptr<Engine> engine, StorageFactory storage, Options options)
-    : threads_(std::make_unique<Threads>(std::move(engine), std::move(storage), options)) {
+    : threads_(std::make_unique<Threads>(std::move(engine), std::move(storage), std::move(options))) {
 }
 
 EngineLoop::~EngineLoop() = default;

@@ -12,6 +12,8 @@ namespace {
 class SessionSqlStream final : public SqlStream {
  public:
   SessionSqlStream(Session& session, std::uint64_t conversation) : session_(session), conversation_(conversation) {}
+  SessionSqlStream(const SessionSqlStream&) = delete;
+  SessionSqlStream& operator=(const SessionSqlStream&) = delete;
   ~SessionSqlStream() override {
     if (open_) Abandon();
   }

@@ -49,6 +49,8 @@ class SqlEvents {
 class GrpcSqlStream final : public SqlStream {
  public:
   GrpcSqlStream(v1::TransactionService::Stub& stub, grpc::CompletionQueue& queue);
+  GrpcSqlStream(const GrpcSqlStream&) = delete;
+  GrpcSqlStream& operator=(const GrpcSqlStream&) = delete;
   ~GrpcSqlStream() override;
 
   bool Exchange(const v1::TransactRequest& request, v1::TransactResponse& response, SteadyTime deadline) override;
@@ -70,6 +72,8 @@ class GrpcSqlStream final : public SqlStream {
 class SqlStreams final : public SqlDoor {
  public:
   explicit SqlStreams(const std::shared_ptr<grpc::Channel>& channel);
+  SqlStreams(const SqlStreams&) = delete;
+  SqlStreams& operator=(const SqlStreams&) = delete;
   ~SqlStreams() override;
 
   std::unique_ptr<SqlStream> Take() override;

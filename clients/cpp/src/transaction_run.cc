@@ -259,9 +259,9 @@ std::optional<std::string> OutsideRun::Once(const detail::TransactionBody& body)
     case TryEnd::Kind::kEnded:
       return outcome.text;
     case TryEnd::Kind::kSqlError:
-      throw *end.error;
+      throw SqlError(*end.error);
     case TryEnd::Kind::kRestart:
-      if (!budget_.Pause()) throw *end.error;
+      if (!budget_.Pause()) throw SqlError(*end.error);
       return std::nullopt;
     case TryEnd::Kind::kRefused:
       if (error != nullptr && IsCallersFault(end.refusal)) std::rethrow_exception(error);

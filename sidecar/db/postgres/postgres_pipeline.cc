@@ -34,7 +34,7 @@ bool MayBeOfOldTypes(std::string_view sqlstate) {
 
 }  // namespace
 
-PostgresPipeline::PostgresPipeline(PostgresParameters parameters, PasswordSource password, std::string schema)
+PostgresPipeline::PostgresPipeline(PostgresParameters parameters, PasswordSource password, const std::string& schema)
     : link_(std::move(parameters), std::move(password)),
       dialect_(PostgresDialect(schema)),
       wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
@@ -48,7 +48,7 @@ PostgresPipeline::~PostgresPipeline() {
 absl::Status PostgresPipeline::Connect() {
   if (link_.is_open()) return absl::OkStatus();
   SetRunning(true);
-  const absl::Status status = Open();
+  absl::Status status = Open();
   if (!status.ok()) SetRunning(false);
   return status;
 }

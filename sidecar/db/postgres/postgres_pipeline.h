@@ -45,7 +45,7 @@ struct PostgresLimits {
 
 class PostgresPipeline {
  public:
-  PostgresPipeline(PostgresParameters parameters, PasswordSource password, std::string schema);
+  PostgresPipeline(PostgresParameters parameters, PasswordSource password, const std::string& schema);
   ~PostgresPipeline();
   PostgresPipeline(const PostgresPipeline&) = delete;
   PostgresPipeline& operator=(const PostgresPipeline&) = delete;

@@ -156,7 +156,7 @@ std::string NumberText(double number) {
   if (std::isinf(number)) return number > 0 ? "Infinity" : "-Infinity";
   char text[64];
   auto end = std::to_chars(text, text + sizeof(text), number, std::chars_format::scientific).ptr;
-  const std::string scientific(text, end);
+  std::string scientific(text, end);
   // From there on, PostgreSQL writes numbers with an exponent.
   const int exponent = std::atoi(scientific.c_str() + scientific.find('e') + 1);
   if (exponent < -4 || exponent >= 15) return scientific;

@@ -44,6 +44,7 @@ struct Uuid {
 };
 
 // As JSON they are their text; a number is read as well.
+// NOLINTBEGIN(readability-identifier-naming): nlohmann-json looks for these names
 template <class BasicJson>
 void to_json(BasicJson& json, const Numeric& value) {
   json = detail::RecordScope::Active() ? detail::Marked<BasicJson>(detail::Mark::kNumeric, value.text)
@@ -62,6 +63,7 @@ template <class BasicJson>
 void from_json(const BasicJson& json, Uuid& value) {
   value.text = json.template get<std::string>();
 }
+// NOLINTEND(readability-identifier-naming)
 
 // NOLINTBEGIN(google-explicit-constructor): values are written as they are
 class SqlValue {

@@ -36,6 +36,7 @@ struct RawJson {
 };
 
 // As a member of a struct it is part of the JSON around it.
+// NOLINTBEGIN(readability-identifier-naming): nlohmann-json looks for these names
 template <class BasicJson>
 void to_json(BasicJson& json, const RawJson& value) {
   json = detail::RecordScope::Active() ? detail::Marked<BasicJson>(detail::Mark::kJson, value.text)
@@ -45,6 +46,7 @@ template <class BasicJson>
 void from_json(const BasicJson& json, RawJson& value) {
   value.text = json.dump();
 }
+// NOLINTEND(readability-identifier-naming)
 
 namespace detail {
 
