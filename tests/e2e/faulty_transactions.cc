@@ -63,7 +63,7 @@ bool StrikesTransactions(const Fault& fault) {
 TransactionStorageFactory WithTransactionFault(TransactionStorageFactory factory, const Fault& fault) {
   DBOS_CHECK(fault.moment == "before" || fault.moment == "after");
   DBOS_CHECK(fault.kind == "tx_statement" || fault.kind == "tx_commit" || fault.kind == "tx_execute");
-  auto aim = std::make_shared<Aim>(fault);
+  auto aim = std::make_shared<Aim>(Aim{fault});
   return [factory = std::move(factory), aim]() -> absl::StatusOr<std::unique_ptr<TransactionStorage>> {
     absl::StatusOr<std::unique_ptr<TransactionStorage>> storage = factory();
     if (!storage.ok()) return storage.status();
