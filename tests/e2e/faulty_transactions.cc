@@ -10,6 +10,8 @@ namespace {
 
 // Of all transactions of the process.
 struct Aim {
+  explicit Aim(Fault of) : fault(std::move(of)) {}
+
   const Fault fault;
   std::atomic<int> seen = 0;
 
@@ -63,7 +65,7 @@ bool StrikesTransactions(const Fault& fault) {
 TransactionStorageFactory WithTransactionFault(TransactionStorageFactory factory, const Fault& fault) {
   DBOS_CHECK(fault.moment == "before" || fault.moment == "after");
   DBOS_CHECK(fault.kind == "tx_statement" || fault.kind == "tx_commit" || fault.kind == "tx_execute");
-  auto aim = std::make_shared<Aim>(Aim{fault});
+  auto aim = std::make_shared<Aim>(fault);
   return [factory = std::move(factory), aim]() -> absl::StatusOr<std::unique_ptr<TransactionStorage>> {
     absl::StatusOr<std::unique_ptr<TransactionStorage>> storage = factory();
     if (!storage.ok()) return storage.status();
