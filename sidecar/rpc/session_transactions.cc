@@ -60,19 +60,10 @@ void SessionTransactions::Post(const Key& key, TransactionRequest request, std::
               });
 }
 
-bool SessionTransactions::IsFull() {
-  MutexLock lock(mu_);
-  return waiting_bytes_ > kWaitingBytesMax;
-}
-
 // Until the returned token is gone.
 std::shared_ptr<void> SessionTransactions::Count(std::size_t bytes) {
-  MutexLock lock(mu_);
-  waiting_bytes_ += bytes;
-  return {nullptr, [this, bytes](void*) {
-            MutexLock locked(mu_);
-            waiting_bytes_ -= bytes;
-          }};
+  waiting_bytes_->fetch_add(bytes);
+  return {nullptr, [waiting = waiting_bytes_, bytes](void*) { waiting->fetch_sub(bytes); }};
 }
 
 std::shared_ptr<TransactionPool::Conversation> SessionTransactions::Take(const Key& key) {

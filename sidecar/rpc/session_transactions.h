@@ -4,6 +4,7 @@
 // Limits:   kWaitingBytesMax of requests without an answer; the session bounds their number.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -41,7 +42,7 @@ class SessionTransactions {
     bool busy = false;  // a request has no answer yet
   };
 
-  bool IsFull();
+  bool IsFull() const { return waiting_bytes_->load() > kWaitingBytesMax; }
   // Null: the request is not to be handled.
   std::shared_ptr<TransactionPool::Conversation> Take(const Key& key);
   void Answered(const Key& key, bool over);
@@ -49,9 +50,10 @@ class SessionTransactions {
   void Post(const Key& key, TransactionRequest request, std::size_t bytes, Answer answer);
 
   TransactionPool* const pool_;
+  // Shared, because a request that is dropped may be the last to hold the session, and is counted off after it.
+  const std::shared_ptr<std::atomic<std::size_t>> waiting_bytes_ = std::make_shared<std::atomic<std::size_t>>(0);
   Mutex mu_;
   bool closed_ ABSL_GUARDED_BY(mu_) = false;
-  std::size_t waiting_bytes_ ABSL_GUARDED_BY(mu_) = 0;
   std::map<Key, Open> open_ ABSL_GUARDED_BY(mu_);
 };
 

@@ -89,7 +89,7 @@ class StepRun {
   Result Record(const StoredOutcome& failure);
   TransactionTry MakeTry(std::chrono::milliseconds timeout) const;
 
-  const TransactionCall& call_;
+  const TransactionCall call_;
   TransactionWorld& world_;
   TryBudget budget_;
 };
@@ -108,7 +108,7 @@ class OutsideRun {
   void AfterRefusal(const v1::ErrorDetail& refusal);
   void AfterLoss();
 
-  const TransactionCall& call_;
+  const TransactionCall call_;
   TransactionWorld& world_;
   TryBudget budget_;
 };

@@ -257,7 +257,10 @@ TEST_P(SqlSessionTest, AnInterruptEndsWhatRunsAndNothingElse) {
   EXPECT_EQ(Show(Run("SELECT count(*) FROM item")), "1");
   std::atomic<bool> done = false;
   std::thread interrupter([&] {
-    while (!done) session_->Interrupt();
+    while (!done) {
+      session_->Interrupt();
+      std::this_thread::yield();
+    }
   });
   const auto endless = ParseNamedSql(kSlow, session_->syntax());
   EXPECT_TRUE(absl::IsDeadlineExceeded(session_->Run(*endless, {}).status()));
