@@ -119,10 +119,8 @@ absl::Status PostgresPipeline::SendKept(const PostgresCall& call) {
   const std::string key = call.Key();
   PreparedStatements::Entry& entry = prepared_.Use(key);
   if (++entry.uses > kPreparedUsesMax) prepared_.Renew(entry);
-  if (!entry.on_server) {
-    for (std::string name = prepared_.TakeExcess(); !name.empty(); name = prepared_.TakeExcess()) {
-      RETURN_IF_ERROR(SendUnnamed(PostgresCall(absl::StrCat("DEALLOCATE ", name)), {}));
-    }
+  const bool on_server = entry.on_server;
+  if (!on_server) {
     if (PQsendPrepare(link_.get(), entry.name.c_str(), call.text().c_str(), call.count(), call.types()) != 1) {
       return link_.Lost();
     }
@@ -131,7 +129,17 @@ absl::Status PostgresPipeline::SendKept(const PostgresCall& call) {
   const int sent = PQsendQueryPrepared(link_.get(), entry.name.c_str(), call.count(), call.values(), call.lengths(),
                                        call.formats(), 0);
   if (sent != 1) return link_.Lost();
-  sent_.push_back({Sent::Kind::kCall, &call, key, entry.on_server});
+  sent_.push_back({Sent::Kind::kCall, &call, key, on_server});
+  const bool is_control = call.count() == 0 && !call.with_rows();
+  return on_server || is_control ? absl::OkStatus() : SendForgotten();
+}
+
+// Makes room on the server. Not before BEGIN, which can then no longer choose the isolation, and not behind COMMIT,
+// which would look as if it had failed when this did.
+absl::Status PostgresPipeline::SendForgotten() {
+  for (std::string name = prepared_.TakeExcess(); !name.empty(); name = prepared_.TakeExcess()) {
+    RETURN_IF_ERROR(SendUnnamed(PostgresCall(absl::StrCat("DEALLOCATE ", name)), {Sent::Kind::kForget, nullptr, name}));
+  }
   return absl::OkStatus();
 }
 
@@ -161,6 +169,7 @@ absl::Status PostgresPipeline::ReceiveAnswer(const Sent& sent, PostgresTrip& tri
     }
     last = std::move(result);
   }
+  if (trip.error != nullptr && sent.kind == Sent::Kind::kForget) prepared_.KeepForgotten(sent.key);
   if (trip.error != nullptr || last == nullptr) return absl::OkStatus();
   if (sent.kind == Sent::Kind::kPrepare) prepared_.Use(sent.key).on_server = true;
   if (sent.kind == Sent::Kind::kCall) trip.results.push_back(std::move(last));

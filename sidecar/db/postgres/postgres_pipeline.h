@@ -67,10 +67,10 @@ class PostgresPipeline {
 
  private:
   struct Sent {
-    enum class Kind { kOther, kPrepare, kCall };
-    Kind kind = Kind::kOther;
+    enum class Kind { kForget, kPrepare, kCall };
+    Kind kind = Kind::kForget;
     const PostgresCall* call = nullptr;
-    std::string key;  // of what is prepared
+    std::string key;  // of what is prepared; of kForget the name
     bool prepared_before = false;
   };
 
@@ -80,6 +80,7 @@ class PostgresPipeline {
   absl::Status SendCall(const PostgresCall& call);
   absl::Status SendUnnamed(const PostgresCall& call, Sent sent);
   absl::Status SendKept(const PostgresCall& call);
+  absl::Status SendForgotten();
   absl::Status Receive(PostgresTrip& trip);
   absl::Status ReceiveAnswer(const Sent& sent, PostgresTrip& trip);
   absl::StatusOr<PostgresResult> Next(PostgresTrip& trip);

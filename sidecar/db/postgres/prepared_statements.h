@@ -33,6 +33,8 @@ class PreparedStatements {
   void Renew(Entry& entry);
   // The name of one that the server is to forget, because there are too many or it is forgotten here; empty: none.
   std::string TakeExcess();
+  // The server was told to forget it, and did not.
+  void KeepForgotten(const std::string& name) { forgotten_.push_back(name); }
   void Forget(const std::string& key);
   // The session is gone, and its statements with it.
   void Clear();

@@ -170,12 +170,25 @@ TEST_P(PostgresSessionTest, NothingStaysInASessionBehindAPooler) {
             "2");
 }
 
-TEST_P(PostgresSessionTest, PreparedStatementsAreBounded) {
+TEST_P(PostgresSessionTest, PreparedStatementsAreBoundedInTransactionsOfAnyKind) {
+  const auto select = [&](int from, int to) {
+    for (int n = from; n < to; ++n) EXPECT_EQ(Show(Run(absl::StrCat("SELECT ", n))), absl::StrCat(n));
+    EXPECT_EQ(Show(Run("SELECT count(*) <= 259 AND count(*) > 200 FROM pg_prepared_statements")), "t");
+    EXPECT_EQ(Show(Run("SELECT 0")), "0");
+  };
   Begin();
-  for (int n = 0; n < 300; ++n) EXPECT_EQ(Show(Run(absl::StrCat("SELECT ", n))), absl::StrCat(n));
-  EXPECT_EQ(Show(Run("SELECT count(*) <= 257 AND count(*) > 200 FROM pg_prepared_statements")), "t");
-  EXPECT_EQ(Show(Run("SELECT 0")), "0");
+  select(0, 300);
   Commit();
+  for (const auto isolation : {Isolation::kReadCommitted, Isolation::kRepeatableRead}) {
+    Begin({.isolation = isolation});
+    select(0, 3);
+    Commit();
+  }
+  for (int n = 0; n <= kPreparedUsesMax; ++n) {
+    Begin({.isolation = Isolation::kReadCommitted});
+    ASSERT_EQ(Show(Run("SHOW transaction_isolation")), "read committed") << n;
+    Commit();
+  }
 }
 
 TEST_P(PostgresSessionTest, ErrorsTellAllThatTheDatabaseSays) {
