@@ -1,6 +1,7 @@
 // Sessions of PostgreSQL that are lost, cancelled, or meet others.
 #include <filesystem>
 #include <functional>
+#include <thread>
 
 #include <stdlib.h>
 
@@ -117,6 +118,27 @@ TEST_P(LostSessionTest, ConflictsSaySo) {
   EXPECT_EQ(State(late), "40001");
   EXPECT_TRUE(IsConflict(std::get<SqlFailure>(late)));
   EXPECT_EQ(Count(), "1");
+}
+
+TEST_P(LostSessionTest, AFirstStatementThatLosesItsSessionIsSentAgain) {
+  Begin();
+  Insert(1);
+  Commit();
+  const auto other = OpenSession();
+  other->Begin({}, absl::Now() + absl::Seconds(30), kBytes);
+  EXPECT_EQ(State(Run(*other, "LOCK TABLE item")), "");
+  std::thread waiting([&] {
+    Begin();
+    EXPECT_EQ(State(Insert(2)), "");
+    Commit();
+  });
+  const std::string end_it =
+      "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = current_database() AND "
+      "wait_event_type = 'Lock'";
+  while (database_->Query(end_it).empty()) std::this_thread::yield();
+  EXPECT_EQ(State(Answer(other->Commit(nullptr))), "");
+  waiting.join();
+  EXPECT_EQ(Count(), "2");
 }
 
 INSTANTIATE_TEST_SUITE_P(Both, LostSessionTest, ::testing::Values(DatabaseKind::kPostgres, DatabaseKind::kPostgres18),
