@@ -36,6 +36,7 @@ constexpr std::array kRules = {
 constexpr std::array kVariables = {
     "application_name",
     "autocommit_before_ddl",
+    "bytea_output",
     "client_encoding",
     "client_min_messages",
     "datestyle",
@@ -44,8 +45,10 @@ constexpr std::array kVariables = {
     "extra_float_digits",
     "idle_in_transaction_session_timeout",
     "idle_session_timeout",
+    "intervalstyle",
     "lock_timeout",
     "search_path",
+    "standard_conforming_strings",
     "statement_timeout",
     "timezone",
     "transaction_timeout",
