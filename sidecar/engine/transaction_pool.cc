@@ -20,9 +20,9 @@ std::int64_t WallMs() {
   return absl::ToUnixMillis(absl::Now());
 }
 
-std::string HolderOf(const TransactionRequest& request) {
-  if (!request.begin || !request.begin->step) return "a transaction outside of a workflow";
-  return request.begin->step->name + " of " + request.begin->step->execution.workflow_id;
+std::string HolderOf(const BeginRequest& begin) {
+  if (!begin.step) return "a transaction outside of a workflow";
+  return begin.step->name + " of " + begin.step->execution.workflow_id;
 }
 
 Error NoTransaction(std::string over) {
@@ -62,7 +62,7 @@ void TransactionPool::Close(const std::shared_ptr<Conversation>& conversation) {
 
 void TransactionPool::Post(const std::shared_ptr<Conversation>& conversation, TransactionRequest request,
                            Answer answer) {
-  std::string holder = HolderOf(request);
+  std::string holder = request.begin ? HolderOf(*request.begin) : "";
   const Conversation::Next next = conversation->Put({std::move(request), std::move(answer)});
   if (next == Conversation::Next::kServed) return;
   if (next == Conversation::Next::kNowhere) {
