@@ -6,11 +6,11 @@
 #include "sidecar/base/status.h"
 #include "sidecar/db/grants.h"
 #include "sidecar/db/migrator.h"
-#include "sidecar/db/transaction_grants.h"
 #include "sidecar/server/commands.h"
 #include "sidecar/server/database.h"
 #include "sidecar/server/exit_codes.h"
 #include "sidecar/server/schema_version.h"
+#include "sidecar/store/transaction_store.h"
 
 namespace dbos::sidecar {
 namespace {

@@ -2,7 +2,11 @@
 
 #include <set>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+
 #include "sidecar/base/status.h"
+#include "sidecar/db/grants.h"
 #include "sidecar/store/fence_store.h"
 #include "sidecar/store/step_store.h"
 #include "sidecar/store/verdicts.h"
@@ -41,7 +45,15 @@ constexpr Query kRecordStepResult = {
     .sql = DBOS_STEP_INSERT "{result}, NULL" DBOS_STEP_REST,
 };
 
-// The function holds the statement above, and may do what this role may not.
+constexpr char kFunctionSchema[] = "CREATE SCHEMA IF NOT EXISTS {function_schema}";
+// Holds the statement above, and may do what the role that calls it may not.
+constexpr char kRecordFunction[] = R"(CREATE OR REPLACE FUNCTION {sidecar_schema}record_transaction(
+  workflow_id TEXT, owner_token TEXT, step_id INT4, new_name TEXT, started_at BIGINT, completed_at BIGINT,
+  application_name TEXT, value TEXT, failure TEXT) RETURNS TEXT LANGUAGE sql VOLATILE SECURITY DEFINER {pin_search_path}
+AS $dbos$
+{record_step}
+RETURNING output
+$dbos$)";
 #define DBOS_STEP_CALL "SELECT {sidecar_schema}record_transaction($1, $2, $3, $4, $5, $6, $7, "
 
 constexpr Query kRecordByFunction = {
@@ -139,6 +151,23 @@ Statement RecordResultStatement(RecordTable table, const Identity& identity, con
   if (table == RecordTable::kTransactionOutputs) return Statement(kRecordOutputResult, OutputArguments(step));
   const bool by_function = table == RecordTable::kOperationOutputsByFunction;
   return Statement(by_function ? kRecordResultByFunction : kRecordStepResult, StepArguments(identity, step, record));
+}
+
+std::vector<std::string> TransactionGrantStatements(const Dialect& dialect, const std::string& role) {
+  const std::string schema = QuoteIdentifier(dialect.schema_name + "_sidecar");
+  const std::string to = absl::StrCat(" TO ", QuoteIdentifier(role));
+  const std::string on = absl::StrCat(" ON FUNCTION ", schema, ".record_transaction");
+  return {
+      absl::StrReplaceAll(kFunctionSchema, {{"{function_schema}", schema}}),
+      ExpandSql(dialect, absl::StrReplaceAll(kRecordFunction, {{"{record_step}", kRecordStep.sql}})),
+      absl::StrCat("REVOKE ALL", on, " FROM PUBLIC"),
+      absl::StrCat("GRANT USAGE ON SCHEMA ", schema, to),
+      absl::StrCat("GRANT EXECUTE", on, to),
+  };
+}
+
+absl::Status GrantTransactions(const Database& database, const std::string& role) {
+  return RunGrants(database, role, "--sql-role", TransactionGrantStatements(database.dialect, role));
 }
 
 bool IsRecordedAlready(const SqlFailure& failure) {

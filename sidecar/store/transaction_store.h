@@ -5,11 +5,13 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 
 #include "sidecar/db/connection.h"
+#include "sidecar/db/open.h"
 #include "sidecar/db/sql_session.h"
 #include "sidecar/model/error.h"
 #include "sidecar/model/step.h"
@@ -21,7 +23,7 @@ namespace dbos::sidecar {
 // Where, and by what means.
 enum class RecordTable {
   kOperationOutputs,
-  kOperationOutputsByFunction,  // the role may not see the system tables; db/transaction_grants.h made a function
+  kOperationOutputsByFunction,  // the role may not see the system tables; TransactionGrantStatements made a function
   kTransactionOutputs,
 };
 
@@ -32,6 +34,12 @@ Statement RecordStatement(RecordTable table, const Identity& identity, const Tra
 // The same with {result} in the place of the value.
 Statement RecordResultStatement(RecordTable table, const Identity& identity, const TransactionStep& step,
                                 const StepRecord& record);
+
+// What lets `role`, which has no rights in the system tables, record its transactions there: a function that writes one
+// row, and only for who has the owner token of the workflow. PostgreSQL and CockroachDB only.
+std::vector<std::string> TransactionGrantStatements(const Dialect& dialect, const std::string& role);
+// Runs them; errors and blocking as GrantRunTimeRole.
+absl::Status GrantTransactions(const Database& database, const std::string& role);
 
 // Whether RecordStatement failed for this reason.
 bool IsRecordedAlready(const SqlFailure& failure);

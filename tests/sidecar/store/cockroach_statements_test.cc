@@ -12,7 +12,6 @@
 #include "migrations/embedded_migrations.h"
 #include "sidecar/db/grants.h"
 #include "sidecar/db/migrator.h"
-#include "sidecar/db/transaction_grants.h"
 #include "sidecar/store/all_queries.h"
 #include "sidecar/store/transaction_store.h"
 #include "tests/sidecar/store/store_fixture.h"
