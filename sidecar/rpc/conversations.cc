@@ -1,4 +1,4 @@
-#include "sidecar/rpc/session_transactions.h"
+#include "sidecar/rpc/conversations.h"
 
 #include <utility>
 
@@ -26,7 +26,7 @@ Error NoApplicationDatabase() {
           "(DBOS_APPLICATION_DATABASE_URL, --app-database); it may be the same as system_database_url"};
 }
 
-void SessionTransactions::Transact(std::uint64_t conversation, v1::TransactRequest& request, Answer answer) {
+void Conversations::Transact(std::uint64_t conversation, v1::TransactRequest& request, Answer answer) {
   const Key key = {Kind::kTransact, conversation};
   const std::size_t bytes = request.ByteSizeLong();
   Error fault = Check(request);
@@ -38,14 +38,14 @@ void SessionTransactions::Transact(std::uint64_t conversation, v1::TransactReque
        [answer = std::move(answer), fault = std::move(fault)](const TransactionAnswer&) mutable { answer(fault); });
 }
 
-void SessionTransactions::Execute(std::uint64_t seq, v1::ExecuteRequest& request, Answer answer) {
+void Conversations::Execute(std::uint64_t seq, v1::ExecuteRequest& request, Answer answer) {
   const std::size_t bytes = request.ByteSizeLong();
   if (Error fault = Check(request); !fault.ok()) return answer(std::move(fault));
   Post({Kind::kExecute, seq}, TakeTransaction(request), bytes, std::move(answer));
 }
 
 // Beyond the limit no transaction begins; those that are open go on, or nobody would get a connection.
-void SessionTransactions::Post(const Key& key, TransactionRequest request, std::size_t bytes, Answer answer) {
+void Conversations::Post(const Key& key, TransactionRequest request, std::size_t bytes, Answer answer) {
   if (pool_ == nullptr) return answer(NoApplicationDatabase());
   const bool last = Ends(request);
   if (request.begin && IsFull()) {
@@ -61,12 +61,12 @@ void SessionTransactions::Post(const Key& key, TransactionRequest request, std::
 }
 
 // Until the returned token is gone.
-std::shared_ptr<void> SessionTransactions::Count(std::size_t bytes) {
+std::shared_ptr<void> Conversations::Count(std::size_t bytes) {
   waiting_bytes_->fetch_add(bytes);
   return {nullptr, [waiting = waiting_bytes_, bytes](void*) { waiting->fetch_sub(bytes); }};
 }
 
-std::shared_ptr<TransactionPool::Conversation> SessionTransactions::Take(const Key& key) {
+std::shared_ptr<TransactionPool::Conversation> Conversations::Take(const Key& key) {
   std::shared_ptr<TransactionPool::Conversation> left;
   {
     MutexLock lock(mu_);
@@ -84,7 +84,7 @@ std::shared_ptr<TransactionPool::Conversation> SessionTransactions::Take(const K
   return nullptr;
 }
 
-void SessionTransactions::Answered(const Key& key, bool over) {
+void Conversations::Answered(const Key& key, bool over) {
   MutexLock lock(mu_);
   const auto found = open_.find(key);
   if (found == open_.end()) return;
@@ -92,7 +92,7 @@ void SessionTransactions::Answered(const Key& key, bool over) {
   if (over) open_.erase(found);
 }
 
-void SessionTransactions::CloseAll() {
+void Conversations::CloseAll() {
   std::map<Key, Open> open;
   {
     MutexLock lock(mu_);

@@ -1,7 +1,8 @@
-// SessionTransactions: the transactions of one session, by the numbers that its process gave them.
+// Conversations: the transactions of one caller, by the numbers that he gave them. A session has many of them, a stream
+// of TransactionService one at a time.
 //
 // Threads:  any. Blocking: never.
-// Limits:   kWaitingBytesMax of requests without an answer; the session bounds their number.
+// Limits:   kWaitingBytesMax of requests without an answer; the caller's door bounds their number.
 #pragma once
 
 #include <atomic>
@@ -17,13 +18,13 @@
 
 namespace dbos::sidecar {
 
-class SessionTransactions {
+class Conversations {
  public:
   using Answer = TransactionPool::Answer;
   static constexpr std::size_t kWaitingBytesMax = std::size_t{64} << 20;
 
   // `pool` null: there is no application database, and every request is refused.
-  explicit SessionTransactions(TransactionPool* pool) : pool_(pool) {}
+  explicit Conversations(TransactionPool* pool) : pool_(pool) {}
 
   // `answer` comes once, on any thread, or is dropped: after CloseAll, and when another request of the conversation
   // comes before it, which means that nobody waits for it any more. That one's transaction is rolled back, whatever the
@@ -31,7 +32,7 @@ class SessionTransactions {
   void Transact(std::uint64_t conversation, v1::TransactRequest& request, Answer answer);
   void Execute(std::uint64_t seq, v1::ExecuteRequest& request, Answer answer);
 
-  // The process has gone: what is open is rolled back, and nothing more is taken.
+  // The caller has gone: what is open is rolled back, and nothing more is taken.
   void CloseAll();
 
  private:
@@ -50,7 +51,7 @@ class SessionTransactions {
   void Post(const Key& key, TransactionRequest request, std::size_t bytes, Answer answer);
 
   TransactionPool* const pool_;
-  // Shared, because a request that is dropped may be the last to hold the session, and is counted off after it.
+  // Shared, because a request that is dropped may be the last to hold the caller, and is counted off after it.
   const std::shared_ptr<std::atomic<std::size_t>> waiting_bytes_ = std::make_shared<std::atomic<std::size_t>>(0);
   Mutex mu_;
   bool closed_ ABSL_GUARDED_BY(mu_) = false;

@@ -24,9 +24,9 @@
 
 #include "sidecar/base/mutex.h"
 #include "sidecar/rpc/context.h"
+#include "sidecar/rpc/conversations.h"
 #include "sidecar/rpc/outbox.h"
 #include "sidecar/rpc/session_frames.h"
-#include "sidecar/rpc/session_transactions.h"
 
 namespace dbos::sidecar {
 
@@ -129,7 +129,7 @@ class SessionStream final : public grpc::ServerBidiReactor<v1::SessionRequest, v
   Mutex awaits_mu_;
   std::set<std::uint64_t> awaits_ ABSL_GUARDED_BY(awaits_mu_);  // they may last for ever, and so are not counted
 
-  SessionTransactions transactions_;
+  Conversations transactions_;
   Outbox<v1::SessionEvent> outbox_;
 };
 

@@ -3,11 +3,10 @@
 #include <utility>
 
 #include "sidecar/rpc/convert_sql.h"
-#include "sidecar/rpc/errors.h"
 
 namespace dbos::sidecar {
 
-TransactStream* TransactStream::Open(TransactionPool& pool) {
+TransactStream* TransactStream::Open(TransactionPool* pool) {
   auto stream = std::make_shared<TransactStream>(pool);
   stream->self_ = stream;
   stream->StartRead(&stream->request_);
@@ -16,15 +15,9 @@ TransactStream* TransactStream::Open(TransactionPool& pool) {
 
 void TransactStream::OnReadDone(bool ok) {
   if (!ok) return End();
-  if (Error error = Check(request_); !error.ok()) {
-    // It cannot be told what the caller meant, so nothing of an open transaction may stay.
-    TransactionRequest back;
-    back.command = RollBackRequest{};
-    return pool_.Post(conversation_, std::move(back),
-                      [self = shared_from_this(), error](TransactionAnswer) { self->Answer(error); });
-  }
-  pool_.Post(conversation_, TakeTransaction(request_),
-             [self = shared_from_this()](TransactionAnswer answer) { self->Answer(std::move(answer)); });
+  constexpr std::uint64_t kTheOne = 0;
+  conversations_.Transact(kTheOne, request_,
+                          [self = shared_from_this()](TransactionAnswer answer) { self->Answer(std::move(answer)); });
 }
 
 // `mu_` is held while the write starts, so that the stream is not finished at the same time.
@@ -51,40 +44,19 @@ void TransactStream::End() {
     MutexLock lock(mu_);
     if (std::exchange(ended_, true)) return;
   }
-  TransactionPool::Close(conversation_);
+  conversations_.CloseAll();
   Finish(grpc::Status::OK);
 }
 
-grpc::ServerUnaryReactor* ExecuteCall::Run(TransactionPool& pool, grpc::CallbackServerContext* call,
-                                           v1::ExecuteRequest request, v1::ExecuteResponse* response) {
-  auto self = std::make_shared<ExecuteCall>(call, response);
-  self->self_ = self;
-  if (Error error = Check(request); !error.ok()) {
-    self->Refuse(error);
-  } else {
-    pool.Post(self->conversation_, TakeTransaction(request),
-              [self](TransactionAnswer answer) { self->Answer(std::move(answer)); });
-  }
-  return self.get();
+void ExecuteCall::Run(v1::ExecuteRequest request) {
+  const auto self = std::static_pointer_cast<ExecuteCall>(shared_from_this());
+  conversations_.Execute(0, request, [self](TransactionAnswer answer) { self->Take(std::move(answer)); });
 }
 
-void ExecuteCall::Answer(TransactionAnswer answer) {
+void ExecuteCall::Take(TransactionAnswer answer) {
   v1::ExecuteResponse response;
   if (Error error = Put(std::move(answer), &response); !error.ok()) return Refuse(error);
-  if (ended_.exchange(true)) return;
-  response_->Swap(&response);
-  Finish(grpc::Status::OK);
-}
-
-void ExecuteCall::Refuse(const Error& error) {
-  if (ended_.exchange(true)) return;
-  AddReasonTrailer(error.reason, call_);
-  Finish(ToGrpcStatus(error));
-}
-
-void ExecuteCall::OnCancel() {
-  TransactionPool::Close(conversation_);
-  if (!ended_.exchange(true)) Finish(grpc::Status(grpc::CANCELLED, "the caller no longer waits"));
+  Answer([&] { response_->Swap(&response); });
 }
 
 }  // namespace dbos::sidecar

@@ -1,7 +1,7 @@
 #include "sidecar/rpc/transaction_service.h"
 
+#include "sidecar/rpc/conversations.h"
 #include "sidecar/rpc/errors.h"
-#include "sidecar/rpc/session_transactions.h"
 #include "sidecar/rpc/transact_stream.h"
 
 namespace dbos::sidecar {
@@ -21,17 +21,15 @@ class RefusedStream final : public grpc::ServerBidiReactor<v1::TransactRequest, 
 grpc::ServerBidiReactor<v1::TransactRequest, v1::TransactResponse>* TransactionService::Transact(
     grpc::CallbackServerContext* call) {
   if (context_.transactions == nullptr) return new RefusedStream(call);
-  return TransactStream::Open(*context_.transactions);
+  return TransactStream::Open(context_.transactions);
 }
 
 grpc::ServerUnaryReactor* TransactionService::Execute(grpc::CallbackServerContext* call,
                                                       const v1::ExecuteRequest* request,
                                                       v1::ExecuteResponse* response) {
-  if (context_.transactions != nullptr) return ExecuteCall::Run(*context_.transactions, call, *request, response);
-  AddReasonTrailer(NoApplicationDatabase().reason, call);
-  grpc::ServerUnaryReactor* const reactor = call->DefaultReactor();
-  reactor->Finish(ToGrpcStatus(NoApplicationDatabase()));
-  return reactor;
+  const auto execute = UnaryCall::Make<ExecuteCall>(call, response, context_.transactions);
+  execute->Run(*request);
+  return execute.get();
 }
 
 }  // namespace dbos::sidecar
