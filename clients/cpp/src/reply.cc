@@ -17,15 +17,22 @@ bool Reply::Wait(std::optional<SteadyTime> deadline) {
   return true;
 }
 
-void Reply::Abort(const v1::ErrorDetail& error) {
+template <typename Fill>
+void Reply::Finish(Fill fill) {
   {
     const MutexLock lock(mu_);
     if (done_) return;
-    refusal_ = error;
+    fill();
     done_ = true;
-    abandoned_ = true;
   }
   answered_.NotifyAll();
+}
+
+void Reply::Abort(const v1::ErrorDetail& error) {
+  Finish([&] {
+    refusal_ = error;
+    abandoned_ = true;
+  });
 }
 
 void Reply::OnAcknowledged(std::size_t /*count*/) {
@@ -52,13 +59,12 @@ void Reply::OnStarted(const v1::StartWorkflowResponse& response) {
 }
 
 void Reply::OnEnded(std::optional<StoredOutcome> outcome) {
-  {
-    const MutexLock lock(mu_);
-    if (done_) return;
-    outcome_ = std::move(outcome);
-    done_ = true;
-  }
-  answered_.NotifyAll();
+  Finish([&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { outcome_ = std::move(outcome); });
+}
+
+bool Reply::done() const {
+  const MutexLock lock(mu_);
+  return done_;
 }
 
 bool Reply::accepted() const {
@@ -72,13 +78,15 @@ std::optional<StoredOutcome> Reply::outcome() const {
 }
 
 void Reply::OnAwaited(const v1::AwaitWorkflowResponse& response) {
-  {
-    const MutexLock lock(mu_);
-    if (done_) return;
-    awaited_ = response;
-    done_ = true;
-  }
-  answered_.NotifyAll();
+  Finish([&] { awaited_ = response; });
+}
+
+void Reply::OnTransacted(v1::TransactResponse& response) {
+  Finish([&] { transacted_.Swap(&response); });
+}
+
+void Reply::OnExecuted(v1::ExecuteResponse& response) {
+  Finish([&] { executed_.Swap(&response); });
 }
 
 }  // namespace dbos::runtime

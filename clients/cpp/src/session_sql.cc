@@ -4,9 +4,17 @@
 #include <utility>
 
 #include "deadline.h"
+#include "reply.h"
 
 namespace dbos::runtime {
 namespace {
+
+v1::ErrorDetail Cancelled() {
+  v1::ErrorDetail error;
+  error.set_reason(v1::REASON_DISCONNECTED);
+  error.set_message("the execution was stopped");
+  return error;
+}
 
 // One conversation of the session.
 class SessionSqlStream final : public SqlStream {
@@ -22,15 +30,15 @@ class SessionSqlStream final : public SqlStream {
   void Cancel() override {
     const MutexLock lock(mu_);
     cancelled_ = true;
-    if (reply_ != nullptr) reply_->Cancel();
+    if (reply_ != nullptr) reply_->Abort(Cancelled());
   }
   bool used() const override { return false; }  // it cannot have gone stale
   v1::ErrorDetail TakeRefusal() override { return std::move(refusal_); }
 
  private:
-  std::shared_ptr<SqlReply> Expect();
+  std::shared_ptr<Reply> Expect();
   // False: the stream of the session is gone, and what was open on it.
-  bool Send(const v1::TransactRequest& request, const std::shared_ptr<SqlReply>& reply);
+  bool Send(const v1::TransactRequest& request, const std::shared_ptr<Reply>& reply);
   void Abandon();
 
   Session& session_;
@@ -40,23 +48,21 @@ class SessionSqlStream final : public SqlStream {
   v1::ErrorDetail refusal_;
   Mutex mu_;
   bool cancelled_ ABSL_GUARDED_BY(mu_) = false;
-  std::shared_ptr<SqlReply> reply_ ABSL_GUARDED_BY(mu_);  // that is awaited
+  std::shared_ptr<Reply> reply_ ABSL_GUARDED_BY(mu_);  // that is awaited
 };
 
 bool SessionSqlStream::Exchange(const v1::TransactRequest& request, v1::TransactResponse& response,
                                 SteadyTime deadline) {
   if (!stream_) stream_ = session_.ReadyStream();
-  const std::shared_ptr<SqlReply> reply = Expect();
-  if (reply == nullptr || !stream_ || !Send(request, reply)) {
-    open_ = false;
-    return false;
-  }
+  const std::shared_ptr<Reply> reply = Expect();
+  if (reply == nullptr || !stream_ || !Send(request, reply)) return false;
   session_.HelpUntil([&reply] { return reply->done(); });
   open_ = true;
   if (!reply->Wait(deadline)) return false;  // the destructor tells the sidecar
+  if (reply->refusal().reason() == v1::REASON_DISCONNECTED) return false;
   if (reply->refusal().reason() != v1::REASON_UNSPECIFIED) {
     open_ = false;
-    if (reply->refusal().reason() != v1::REASON_DISCONNECTED) refusal_ = std::move(reply->refusal());
+    refusal_ = reply->refusal();
     return false;
   }
   response.Swap(&reply->transacted());
@@ -64,14 +70,14 @@ bool SessionSqlStream::Exchange(const v1::TransactRequest& request, v1::Transact
   return true;
 }
 
-std::shared_ptr<SqlReply> SessionSqlStream::Expect() {
+std::shared_ptr<Reply> SessionSqlStream::Expect() {
   const MutexLock lock(mu_);
   if (cancelled_) return nullptr;
-  reply_ = std::make_shared<SqlReply>();
+  reply_ = std::make_shared<Reply>();
   return reply_;
 }
 
-bool SessionSqlStream::Send(const v1::TransactRequest& request, const std::shared_ptr<SqlReply>& reply) {
+bool SessionSqlStream::Send(const v1::TransactRequest& request, const std::shared_ptr<Reply>& reply) {
   v1::TransactFrame frame;
   frame.set_conversation(conversation_);
   *frame.mutable_request() = request;
@@ -85,7 +91,7 @@ void SessionSqlStream::Abandon() {
   v1::TransactRequest request;
   request.mutable_rollback();
   // Nobody waits for the answer. If the stream is gone, so is the transaction.
-  static_cast<void>(Send(request, std::make_shared<SqlReply>()));
+  static_cast<void>(Send(request, std::make_shared<Reply>()));
 }
 
 }  // namespace
@@ -99,55 +105,14 @@ SqlDoor::Executed SessionSql::Execute(const v1::ExecuteRequest& request, std::ch
                                       const std::stop_token& stop) {
   v1::ExecuteFrame frame;
   *frame.mutable_request() = request;
-  const auto reply = std::make_shared<SqlReply>();
-  const std::stop_callback cancel(stop, [&reply] { reply->Cancel(); });
+  const auto reply = std::make_shared<Reply>();
+  const std::stop_callback cancel(stop, [&reply] { reply->Abort(Cancelled()); });
   if (session_.Enqueue({FrameKind::kExecute, frame.SerializeAsString(), reply})) session_.Pump();
   session_.HelpUntil([&reply] { return reply->done(); });
   if (!reply->Wait(DeadlineAfter(timeout))) return {.why_lost = "no answer in time"};
   if (reply->refusal().reason() == v1::REASON_DISCONNECTED) return {.why_lost = reply->refusal().message()};
-  if (reply->refusal().reason() != v1::REASON_UNSPECIFIED) return {.refusal = std::move(reply->refusal())};
+  if (reply->refusal().reason() != v1::REASON_UNSPECIFIED) return {.refusal = reply->refusal()};
   return {.response = std::move(reply->executed())};
-}
-
-bool SqlReply::Wait(SteadyTime deadline) {
-  const MutexLock lock(mu_);
-  while (!done_ && !abandoned_) {
-    if (!changed_.WaitUntil(mu_, deadline) && !done_) abandoned_ = true;
-  }
-  return done_;
-}
-
-void SqlReply::Cancel() {
-  const MutexLock lock(mu_);
-  abandoned_ = true;
-  changed_.NotifyAll();
-}
-
-bool SqlReply::done() const {
-  const MutexLock lock(mu_);
-  return done_;
-}
-
-// Notified under the lock: whoever waits may be gone a moment later.
-template <typename Fill>
-void SqlReply::Finish(Fill fill) {
-  const MutexLock lock(mu_);
-  if (done_) return;
-  fill();
-  done_ = true;
-  changed_.NotifyAll();
-}
-
-void SqlReply::OnRefused(const v1::ErrorDetail& error) {
-  Finish([&] { refusal_ = error; });
-}
-
-void SqlReply::OnTransacted(v1::TransactResponse& response) {
-  Finish([&] { transacted_.Swap(&response); });
-}
-
-void SqlReply::OnExecuted(v1::ExecuteResponse& response) {
-  Finish([&] { executed_.Swap(&response); });
 }
 
 }  // namespace dbos::runtime

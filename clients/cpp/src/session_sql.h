@@ -9,45 +9,11 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <optional>
 
 #include "session.h"
 #include "sql_door.h"
 
 namespace dbos::runtime {
-
-// The answer to one request, and the thread that waits for it.
-class SqlReply final : public OperationOwner {
- public:
-  // False: there is none, because the time is over or Cancel was called; nor will one be waited for.
-  bool Wait(SteadyTime deadline);
-  void Cancel();
-  bool done() const;
-
-  // After Wait returned true. A refusal without a reason means there was none.
-  v1::TransactResponse& transacted() { return transacted_; }
-  v1::ExecuteResponse& executed() { return executed_; }
-  v1::ErrorDetail& refusal() { return refusal_; }
-
-  void OnAcknowledged(std::size_t /*count*/) override {}
-  void OnRefused(const v1::ErrorDetail& error) override;
-  void OnTransacted(v1::TransactResponse& response) override;
-  void OnExecuted(v1::ExecuteResponse& response) override;
-  bool Abandoned() const override { return abandoned_; }
-
- private:
-  template <typename Fill>
-  void Finish(Fill fill);
-
-  mutable Mutex mu_;
-  CondVar changed_;
-  bool done_ ABSL_GUARDED_BY(mu_) = false;
-  std::atomic<bool> abandoned_{false};
-  // Written once, before done_; read after it.
-  v1::TransactResponse transacted_;
-  v1::ExecuteResponse executed_;
-  v1::ErrorDetail refusal_;
-};
 
 class SessionSql final : public SqlDoor {
  public:
