@@ -1,5 +1,6 @@
 #include "sidecar/db/postgres/postgres_pipeline.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <thread>
 #include <utility>
@@ -19,6 +20,7 @@ namespace {
 
 // How long a server may take to roll back, or to end what was cancelled, before its connection is closed.
 constexpr absl::Duration kPatience = absl::Seconds(2);
+constexpr absl::Duration kFirstCancelPause = absl::Milliseconds(50);
 
 // The session ends with such an error.
 bool EndsSession(const PGresult* error) {
@@ -220,18 +222,22 @@ void PostgresPipeline::TakeRows(const PGresult* result, PostgresTrip& trip) {
   if (!spent_) Cancel();
 }
 
-// The next result. When time is over, what runs is cancelled, and its answer awaited a little longer.
+// The next result. When time is over, what runs is cancelled, and its answer awaited a little longer. Again and again,
+// since a cancel that reaches the server before the statement has begun there is lost.
 absl::StatusOr<PostgresResult> PostgresPipeline::Next(PostgresTrip& trip) {
-  absl::StatusOr<PostgresResult> result = link_.Receive(limits_.deadline, trip.stopped ? -1 : wake_);
-  if (!absl::IsDeadlineExceeded(result.status())) return result;
-  if (trip.stopped) {
-    link_.Close();
-    return absl::UnavailableError("the database did not answer, nor did it end the statement when it was told to");
+  absl::Duration pause = kFirstCancelPause;
+  while (true) {
+    absl::StatusOr<PostgresResult> result = link_.Receive(limits_.deadline, trip.stopped ? -1 : wake_);
+    if (!absl::IsDeadlineExceeded(result.status())) return result;
+    const absl::Time now = absl::Now();
+    if (!std::exchange(trip.stopped, true)) give_up_ = now + kPatience;
+    if (now >= give_up_) break;
+    Cancel();
+    limits_.deadline = std::min(now + pause, give_up_);
+    pause *= 2;
   }
-  trip.stopped = true;
-  limits_.deadline = absl::Now() + kPatience;
-  Cancel();
-  return Next(trip);
+  link_.Close();
+  return absl::UnavailableError("the database did not answer, nor did it end the statement when it was told to");
 }
 
 // In a thread of its own, since libpq connects for it, and may wait long for a server that is gone.

@@ -95,6 +95,7 @@ class PostgresPipeline {
   PostgresLimits limits_;       // of what runs
   std::size_t rows_bytes_ = 0;  // that it has returned
   bool spent_ = false;          // a cancel was sent
+  absl::Time give_up_;          // on the answer to what was stopped
   const int wake_;              // an event file: somebody interrupts
 
   Mutex mu_;
