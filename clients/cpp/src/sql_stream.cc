@@ -35,10 +35,12 @@ void SqlEvents::Expect(int events) {
   const MutexLock lock(mu_);
   expected_ = events;
   all_ok_ = true;
+  handed_over_.store(true, std::memory_order_release);
 }
 
 // Notified under the lock: whoever waits may be gone a moment later.
 void SqlEvents::Arrived(bool ok) {
+  static_cast<void>(handed_over_.load(std::memory_order_acquire));
   const MutexLock lock(mu_);
   all_ok_ = all_ok_ && ok;
   if (--expected_ == 0) changed_.NotifyOne();

@@ -9,6 +9,7 @@
 // Lifetime: streams are gone before their SqlStreams.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <memory>
 #include <optional>
@@ -42,6 +43,8 @@ class SqlEvents {
  private:
   Mutex mu_;
   CondVar changed_;
+  // Stored before gRPC gets the tag, loaded when it comes back: ThreadSanitizer does not see gRPC hand it over.
+  std::atomic<bool> handed_over_ = false;
   int expected_ ABSL_GUARDED_BY(mu_) = 0;
   bool all_ok_ ABSL_GUARDED_BY(mu_) = true;
 };
