@@ -141,6 +141,10 @@ bool Session::OneIsUnanswered() const {
   return state_ == State::kReady && outbox_.size() == 1;
 }
 
+bool Session::HelpNextTime() {
+  return outbox_.size() == 0 && std::exchange(help_refused_, false);
+}
+
 void Session::HelpUntil(const std::function<bool()>& done) {
   Turn* const turn = transport_.turn();
   if (turn == nullptr || done() || !OneIsUnanswered()) return;
@@ -264,9 +268,9 @@ void Session::HandleAcknowledged(const v1::Acknowledged& acknowledged) {
   {
     const MutexLock lock(mu_);
     outbox_.Acknowledge(acknowledged, answered);
-    help_next_time = outbox_.size() == 0 && std::exchange(help_refused_, false);
+    help_next_time = HelpNextTime();
   }
-  if (help_next_time && transport_.turn() != nullptr) transport_.turn()->Reserve();
+  if (help_next_time) transport_.turn()->Reserve();
   for (const auto& [owner, count] : answered) owner->OnAcknowledged(count);
 }
 
@@ -300,10 +304,13 @@ void Session::SendAgainLater(std::uint64_t seq) {
 
 void Session::Answer(std::uint64_t seq, const std::function<void(OperationOwner&)>& tell) {
   Operation operation;
+  bool help_next_time = false;
   {
     const MutexLock lock(mu_);
     operation = outbox_.Take(seq);
+    help_next_time = HelpNextTime();
   }
+  if (help_next_time) transport_.turn()->Reserve();
   if (operation.owner != nullptr) tell(*operation.owner);
 }
 

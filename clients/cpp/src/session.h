@@ -84,6 +84,8 @@ class Session final : public TransportEvents {
   enum class State { kIdle, kConnecting, kReady, kClosed };
 
   bool OneIsUnanswered() const;
+  // Whether the turn is to be left free for whoever waits next: there is one, and a thread that would have helped.
+  bool HelpNextTime() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool MayWrite() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return state_ == State::kReady && !writing_ && !reading_; }
   void Connect();
   void HandleWelcome(const v1::Welcome& welcome);
