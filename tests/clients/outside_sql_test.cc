@@ -2,9 +2,13 @@
 #include "clients/cpp/src/outside_sql.h"
 
 #include <chrono>
+#include <cstddef>
+#include <filesystem>
+#include <iterator>
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <thread>
 
 #include "clients/cpp/src/sql_stream.h"
 #include "tests/clients/expect_message.h"
@@ -36,6 +40,23 @@ TEST_F(OutsideSqlTest, TheBodysOwnResultComesBackAndNothingIsRecorded) {
   ASSERT_EQ(database_.requests().size(), 2U);
   EXPECT_FALSE(database_.requests()[0].begin().has_step());
   EXPECT_FALSE(database_.requests()[1].commit().has_result());
+}
+
+std::ptrdiff_t ThreadsOfThisProcess() {
+  return std::distance(std::filesystem::directory_iterator("/proc/self/task"), {});
+}
+
+TEST_F(OutsideSqlTest, ItsThreadEndsWhenItHasNothingToDoAndStartsAgain) {
+  Run([](Transaction& tx) { OneStatement(tx); });
+  const std::ptrdiff_t busy = ThreadsOfThisProcess();
+  for (int n = 0; n < 100 && ThreadsOfThisProcess() >= busy; ++n)
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  EXPECT_LT(ThreadsOfThisProcess(), busy);
+  EXPECT_EQ(Run([](Transaction& tx) {
+              OneStatement(tx);
+              return 7;
+            }),
+            7);
 }
 
 TEST_F(OutsideSqlTest, WithoutAStatementNothingIsAsked) {

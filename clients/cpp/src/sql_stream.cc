@@ -11,6 +11,7 @@ namespace dbos::runtime {
 namespace {
 
 constexpr std::size_t kIdleMax = 64;
+constexpr std::chrono::seconds kThreadIdle{1};
 
 // What a failed call says about itself. Without a reason: it got no answer.
 v1::ErrorDetail RefusalOf(const grpc::Status& status, const grpc::ClientContext& context) {
@@ -60,9 +61,47 @@ bool SqlEvents::Wait() {
   return all_ok_;
 }
 
-GrpcSqlStream::GrpcSqlStream(v1::TransactionService::Stub& stub, grpc::CompletionQueue& queue) {
+void SqlEventThread::Expect(SqlEvents& events, int count) {
+  events.Expect(count);
+  const MutexLock lock(mu_);
+  expected_ += count;
+  if (std::exchange(runs_, true)) return;
+  if (thread_.joinable()) thread_.join();  // it has nothing left to do
+  thread_ = std::thread([this] { Run(); });
+}
+
+void SqlEventThread::Run() {
+  void* tag = nullptr;
+  bool ok = false;
+  while (true) {
+    const auto next = queue_.AsyncNext(&tag, &ok, std::chrono::system_clock::now() + kThreadIdle);
+    if (next == grpc::CompletionQueue::SHUTDOWN) return;
+    if (next == grpc::CompletionQueue::GOT_EVENT) {
+      static_cast<SqlEvents*>(tag)->Arrived(ok);
+      const MutexLock lock(mu_);
+      --expected_;
+    } else {
+      const MutexLock lock(mu_);
+      runs_ = expected_ > 0;
+      if (!runs_) return;
+    }
+  }
+}
+
+SqlEventThread::~SqlEventThread() {
+  queue_.Shutdown();
+  std::thread thread;
+  {
+    const MutexLock lock(mu_);
+    thread.swap(thread_);
+  }
+  if (thread.joinable()) thread.join();
+  Run();  // what is left, if the thread has ended before
+}
+
+GrpcSqlStream::GrpcSqlStream(v1::TransactionService::Stub& stub, SqlEventThread& thread) : thread_(thread) {
   context_.set_wait_for_ready(true);
-  stream_ = stub.PrepareAsyncTransact(&context_, &queue);
+  stream_ = stub.PrepareAsyncTransact(&context_, &thread.queue());
 }
 
 GrpcSqlStream::~GrpcSqlStream() {
@@ -74,11 +113,11 @@ GrpcSqlStream::~GrpcSqlStream() {
 bool GrpcSqlStream::Exchange(const v1::TransactRequest& request, v1::TransactResponse& response, SteadyTime deadline) {
   if (!started_) {
     started_ = true;
-    events_.Expect(1);
+    thread_.Expect(events_, 1);
     stream_->StartCall(&events_);
     if (!Wait(deadline)) return false;
   }
-  events_.Expect(2);
+  thread_.Expect(events_, 2);
   stream_->Write(request, &events_);
   stream_->Read(&response, &events_);
   used_ = Wait(deadline);
@@ -88,7 +127,7 @@ bool GrpcSqlStream::Exchange(const v1::TransactRequest& request, v1::TransactRes
 v1::ErrorDetail GrpcSqlStream::TakeRefusal() {
   finished_ = true;
   grpc::Status status;
-  events_.Expect(1);
+  thread_.Expect(events_, 1);
   stream_->Finish(&status, &events_);
   events_.Wait();
   return RefusalOf(status, context_);
@@ -105,26 +144,6 @@ SqlStreams::SqlStreams(const std::shared_ptr<grpc::Channel>& channel)
 
 SqlStreams::~SqlStreams() {
   DropIdle();
-  queue_.Shutdown();
-  std::thread thread;
-  {
-    const MutexLock lock(mu_);
-    thread.swap(thread_);
-  }
-  if (thread.joinable()) thread.join();
-  Run();  // what is left, if the thread never ran
-}
-
-grpc::CompletionQueue& SqlStreams::Queue() {
-  const MutexLock lock(mu_);
-  if (!thread_.joinable()) thread_ = std::thread([this] { Run(); });
-  return queue_;
-}
-
-void SqlStreams::Run() {
-  void* tag = nullptr;
-  bool ok = false;
-  while (queue_.Next(&tag, &ok)) static_cast<SqlEvents*>(tag)->Arrived(ok);
 }
 
 std::unique_ptr<SqlStream> SqlStreams::Take() {
@@ -140,7 +159,7 @@ std::unique_ptr<SqlStream> SqlStreams::Take() {
 }
 
 std::unique_ptr<SqlStream> SqlStreams::New() {
-  return std::make_unique<GrpcSqlStream>(*stub_, Queue());
+  return std::make_unique<GrpcSqlStream>(*stub_, thread_);
 }
 
 void SqlStreams::Give(std::unique_ptr<SqlStream> stream) {
@@ -163,8 +182,8 @@ SqlDoor::Executed SqlStreams::Execute(const v1::ExecuteRequest& request, std::ch
   v1::ExecuteResponse response;
   grpc::Status status;
   SqlEvents events;
-  events.Expect(1);
-  const auto call = stub_->AsyncExecute(&context, request, &Queue());
+  thread_.Expect(events, 1);
+  const auto call = stub_->AsyncExecute(&context, request, &thread_.queue());
   call->Finish(&response, &status, &events);
   events.Wait();
   if (status.ok()) return {.response = std::move(response)};

@@ -1,8 +1,8 @@
 // SqlStreams: transactions over Transact streams of gRPC, the idle ones kept for later. For what has no session.
 //
-// One thread takes the events of all streams from gRPC and wakes who waits. Measured: one caller is nearly as quick as
-// one that polls for itself and a third quicker than with gRPC's callback threads; fifty are as quick as with those and
-// a third quicker than callers that poll.
+// One thread takes the events of all streams from gRPC and wakes who waits, see SqlEventThread. Measured: one caller is
+// nearly as quick as one that polls for itself and a third quicker than with gRPC's callback threads; fifty are as
+// quick as with those and a third quicker than callers that poll.
 //
 // Threads:  a stream belongs to one thread at a time, Cancel may come from any; SqlStreams from any.
 // Blocking: Exchange and Execute until the answer or the deadline; the rest does not.
@@ -49,9 +49,35 @@ class SqlEvents {
   bool all_ok_ ABSL_GUARDED_BY(mu_) = true;
 };
 
+// The thread that takes the events from gRPC. It starts with the first, since a Client may never need it, and ends when
+// none was expected for a second: one that waits in gRPC for nothing is woken by what all other channels of the process
+// do, and they by it.
+//
+// Threads: any. Blocking: the destructor, until the last event.
+class SqlEventThread {
+ public:
+  SqlEventThread() = default;
+  SqlEventThread(const SqlEventThread&) = delete;
+  SqlEventThread& operator=(const SqlEventThread&) = delete;
+  ~SqlEventThread();
+
+  grpc::CompletionQueue& queue() { return queue_; }
+  // Before they are started.
+  void Expect(SqlEvents& events, int count);
+
+ private:
+  void Run();
+
+  grpc::CompletionQueue queue_;
+  Mutex mu_;
+  int expected_ ABSL_GUARDED_BY(mu_) = 0;
+  bool runs_ ABSL_GUARDED_BY(mu_) = false;
+  std::thread thread_ ABSL_GUARDED_BY(mu_);
+};
+
 class GrpcSqlStream final : public SqlStream {
  public:
-  GrpcSqlStream(v1::TransactionService::Stub& stub, grpc::CompletionQueue& queue);
+  GrpcSqlStream(v1::TransactionService::Stub& stub, SqlEventThread& thread);
   GrpcSqlStream(const GrpcSqlStream&) = delete;
   GrpcSqlStream& operator=(const GrpcSqlStream&) = delete;
   ~GrpcSqlStream() override;
@@ -64,6 +90,7 @@ class GrpcSqlStream final : public SqlStream {
  private:
   bool Wait(SteadyTime deadline);
 
+  SqlEventThread& thread_;
   grpc::ClientContext context_;
   SqlEvents events_;
   std::unique_ptr<grpc::ClientAsyncReaderWriter<v1::TransactRequest, v1::TransactResponse>> stream_;
@@ -87,15 +114,10 @@ class SqlStreams final : public SqlDoor {
                    const std::stop_token& stop) override;
 
  private:
-  // The thread starts with the first call: a Client may never need it.
-  grpc::CompletionQueue& Queue();
-  void Run();
-
   const std::unique_ptr<v1::TransactionService::Stub> stub_;
-  grpc::CompletionQueue queue_;
+  SqlEventThread thread_;
   Mutex mu_;
   std::vector<std::unique_ptr<SqlStream>> idle_ ABSL_GUARDED_BY(mu_);
-  std::thread thread_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace dbos::runtime
