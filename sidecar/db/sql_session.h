@@ -4,9 +4,12 @@
 // What the database has against a statement is an answer (SqlFailure), not an error of the call. After one, the
 // transaction takes nothing more until it is rolled back, or back to a savepoint: SQLite's as well.
 //
+// A thread that must not block makes three of the calls in two halves: SendRun sends what Run would send; when Poll
+// says so Run takes the answer, with the same arguments, and does all else that Run does. Likewise the other two.
+//
 // Threads:  one at a time; Interrupt from any.
-// Blocking: every call but Begin and Interrupt, up to the transaction's deadline, after which it is DeadlineExceeded;
-//           where it has to connect, up to connect_timeout more.
+// Blocking: every call but Begin, Interrupt, the Sends and Poll, up to the transaction's deadline, after which it is
+//           DeadlineExceeded; where it has to connect, up to connect_timeout more.
 // Errors:   Unavailable         the connection failed or was lost, and the transaction with it; where COMMIT was sent,
 //                               it may have happened
 //           DeadlineExceeded    the transaction's time is over, or it was interrupted; it was rolled back
@@ -34,6 +37,15 @@ namespace dbos::sidecar {
 using SqlAnswer = std::variant<SqlRows, SqlFailure>;
 using SqlOutcome = std::variant<std::string, SqlFailure>;
 using SqlValues = std::vector<const SqlValue*>;  // one for each name, never null; borrowed
+
+// Of the answer to what was sent. kAll: the call that takes it does not block. kMayBlock: it may.
+enum class SqlArrival { kNotYet, kAll, kMayBlock };
+
+// What a session waits for: its socket to become readable, or writable as well. Negative: there is none.
+struct SqlWait {
+  int socket = -1;
+  bool for_writing = false;
+};
 
 enum class SavepointAction { kSet, kRelease, kRollBack };
 
@@ -66,6 +78,16 @@ class SqlSession {
   // the statement alone. The outcome, or a failure with nothing committed.
   virtual absl::StatusOr<SqlOutcome> RunAndCommit(const NamedSql& sql, const SqlValues& values,
                                                   const Statement* record) = 0;
+
+  // False: nothing was sent, and the call itself has to be made, which may block.
+  virtual bool SendRun(const NamedSql& /*sql*/, const SqlValues& /*values*/) { return false; }
+  virtual bool SendCommit(const Statement* /*record*/) { return false; }
+  virtual bool SendRunAndCommit(const NamedSql& /*sql*/, const SqlValues& /*values*/, const Statement* /*record*/) {
+    return false;
+  }
+  // After one of these was true: what there is of the answer, and what to wait for until there is more.
+  virtual SqlArrival Poll() { return SqlArrival::kMayBlock; }
+  virtual SqlWait WaitsFor() { return {}; }
 
   // Undoes the open transaction, if any; never fails: a session that cannot is thrown away.
   virtual void RollBack() = 0;

@@ -1,114 +1,79 @@
-// Conversation: one caller's transactions, one after another, in lock step: a request, its answer, the next request.
+// What the pool of transactions keeps of a caller and of a connection.
 //
-// Threads:  Put and Close from the caller's; the others from the one worker that serves it.
-// Lifetime: shared by the caller, the queue of the pool and the worker.
+// Threads: see each.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
 
-#include "sidecar/base/mutex.h"
 #include "sidecar/engine/transaction_pool.h"
 
 namespace dbos::sidecar {
 
-class TransactionPool::Conversation {
+struct TransactionPool::Turn {
+  TransactionRequest request;
+  Answer answer;
+};
+
+// Threads: with the pool's lock, but for `flush`.
+struct TransactionPool::Conversation {
+  const Flush flush;         // may be null
+  Seat* seat = nullptr;      // of its open transaction
+  std::optional<Turn> turn;  // that waits for a seat
+  bool closed = false;       // the caller has gone
+  std::string over;          // why the transaction is over that the last requests belonged to; empty: not by us
+};
+
+// Gives answers, and flushes them at its end.
+//
+// Threads: one.
+class TransactionPool::Answers {
  public:
-  struct Turn {
-    TransactionRequest request;
-    Answer answer;
-  };
+  Answers() = default;
+  ~Answers() { FlushAll(); }
+  Answers(const Answers&) = delete;
+  Answers& operator=(const Answers&) = delete;
 
-  // What is to be done about a request that came.
-  enum class Next {
-    kServed,   // the worker has it
-    kQueue,    // it begins a transaction: a worker is needed
-    kNowhere,  // there is no transaction that it could belong to, or the caller has closed: see TakeTurn
-  };
-  Next Put(Turn turn) {
-    MutexLock lock(mu_);
-    if (closed_) return Next::kNowhere;
-    const bool begins = turn.request.begin.has_value();
-    turn_ = std::move(turn);
-    if (!served_) return begins ? Next::kQueue : Next::kNowhere;
-    wake_.NotifyOne();
-    return Next::kServed;
+  void Give(Turn turn, TransactionAnswer answer, std::shared_ptr<Conversation> to) {
+    turn.answer(std::move(answer));
+    if (to->flush) given_.push_back(std::move(to));
   }
-
-  // Why the transaction is over that the last requests belonged to; empty: for no reason of ours.
-  std::string TakeOver() {
-    MutexLock lock(mu_);
-    return std::exchange(over_, {});
-  }
-
-  std::optional<Turn> TakeTurn() {
-    MutexLock lock(mu_);
-    return std::exchange(turn_, std::nullopt);
-  }
-
-  // From here on requests go to the worker.
-  void BeginService() {
-    MutexLock lock(mu_);
-    served_ = true;
-    over_.clear();
-  }
-  // Before the answer that ends a transaction, since the next request may follow it at once.
-  void EndService() {
-    MutexLock lock(mu_);
-    served_ = false;
-  }
-
-  // The next request; none when the caller has closed, or was silent until `limit`: then the service has ended.
-  std::optional<Turn> AwaitTurn(absl::Time limit, const std::string& over) {
-    MutexLock lock(mu_);
-    while (!turn_ && !closed_) {
-      const absl::Duration left = limit - absl::Now();
-      if (left <= absl::ZeroDuration()) {
-        over_ = over;
-        break;
-      }
-      wake_.WaitFor(mu_, left);
-    }
-    if (!turn_) served_ = false;
-    return std::exchange(turn_, std::nullopt);
-  }
-
-  // While a request is handled, Close ends its statement.
-  void BeginCall(Transaction& transaction) {
-    MutexLock lock(mu_);
-    running_ = &transaction;
-    if (closed_) running_->Interrupt();
-  }
-  void EndCall() {
-    MutexLock lock(mu_);
-    running_ = nullptr;
-  }
-  bool closed() {
-    MutexLock lock(mu_);
-    return closed_;
-  }
-
-  void Close() {
-    std::optional<Turn> dropped;
-    MutexLock lock(mu_);
-    closed_ = true;
-    dropped = std::exchange(turn_, std::nullopt);
-    if (running_ != nullptr) running_->Interrupt();
-    wake_.NotifyOne();
+  void FlushAll() {
+    for (const auto& conversation : given_) conversation->flush();
+    given_.clear();
   }
 
  private:
-  Mutex mu_;
-  CondVar wake_;
-  std::optional<Turn> turn_ ABSL_GUARDED_BY(mu_);
-  Transaction* running_ ABSL_GUARDED_BY(mu_) = nullptr;
-  bool served_ ABSL_GUARDED_BY(mu_) = false;
-  bool closed_ ABSL_GUARDED_BY(mu_) = false;
-  std::string over_ ABSL_GUARDED_BY(mu_);
+  std::vector<std::shared_ptr<Conversation>> given_;
+};
+
+// Threads: the first half with the pool's lock. The second belongs to whoever has taken the seat.
+struct TransactionPool::Seat {
+  enum class State {
+    kFree,
+    kTaken,  // by a thread, or it waits for a worker
+    kSent,   // the poller waits for the database
+    kIdle,   // it is the caller's turn
+  };
+  State state = State::kTaken;
+  std::shared_ptr<Conversation> serves;
+  std::string holder;  // what it is at; empty: nothing
+  absl::Time since;
+  absl::Time limit;       // of kSent and kIdle
+  const char* over = "";  // what is said when the limit of kIdle is over
+  bool handled = false;   // a worker is in its transaction, which can be interrupted
+  bool overflow = false;
+
+  std::unique_ptr<TransactionStorage> storage;  // null: not open yet
+  std::optional<Transaction> transaction;       // on it
+  absl::Time opened;
+  std::optional<Turn> turn;
+  bool sent = false;  // the first half of the turn is done
 };
 
 }  // namespace dbos::sidecar

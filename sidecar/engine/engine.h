@@ -115,9 +115,8 @@ class Engine {
   // step comes again.
   void NoRoomFor(SessionId session, const ExecutionRef& ref, std::int32_t step_id);
 
-  // Why an operation of this execution would be refused here; ok for one that is not known. For transactions, whose
-  // records do not go through a batch.
-  Error RefusalOf(const ExecutionRef& ref) const;
+  // For transactions, whose records do not go through a batch.
+  ExecutionStanding StandingOf(const ExecutionRef& ref) const;
   // Another process says that it has queued work which this one may run: that is looked for at once.
   void WorkArrived();
   // Whether work was queued, since the last call, that other processes may run too: somebody should tell them.

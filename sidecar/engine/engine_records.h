@@ -16,7 +16,7 @@ class EngineRecords final : public WorkflowRecords {
   explicit EngineRecords(EngineLoop& loop, absl::Duration patience = absl::Seconds(60))
       : loop_(loop), patience_(patience) {}
 
-  Error Check(const ExecutionRef& execution) override { return loop_.RefusalOf(execution); }
+  ExecutionStanding StandingOf(const ExecutionRef& execution) override { return loop_.StandingOf(execution); }
   // kDatabaseUnavailable also when the time is over; the record may still be written.
   Verdict Record(RecordStepRequest request) override;
 

@@ -65,9 +65,9 @@ class EngineLoop::Threads {
     return engine_->status();
   }
 
-  Error RefusalOf(const ExecutionRef& ref) {
+  ExecutionStanding StandingOf(const ExecutionRef& ref) {
     MutexLock lock(engine_mu_);
-    return engine_->RefusalOf(ref);
+    return engine_->StandingOf(ref);
   }
 
   bool drained() {
@@ -299,8 +299,8 @@ void EngineLoop::Post(Event event) {
 bool EngineLoop::PostRead(Read read) {
   return threads_->PostRead(std::move(read));
 }
-Error EngineLoop::RefusalOf(const ExecutionRef& ref) {
-  return threads_->RefusalOf(ref);
+ExecutionStanding EngineLoop::StandingOf(const ExecutionRef& ref) {
+  return threads_->StandingOf(ref);
 }
 EngineStatus EngineLoop::status() {
   return threads_->status();

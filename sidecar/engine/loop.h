@@ -52,8 +52,8 @@ class EngineLoop {
   void Post(Event event);
   [[nodiscard]] bool PostRead(Read read);
 
-  // Engine::RefusalOf, now.
-  Error RefusalOf(const ExecutionRef& ref);
+  // Engine::StandingOf, now.
+  ExecutionStanding StandingOf(const ExecutionRef& ref);
 
   // Waits until the engine is drained or the time is over. True: drained.
   bool DrainAndWait(absl::Duration finish_within);

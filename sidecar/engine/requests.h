@@ -56,4 +56,11 @@ struct AwaitRequest {
   std::optional<ExecutionRef> execution;  // the execution that waits
 };
 
+// What is known here of an execution.
+struct ExecutionStanding {
+  Error refusal;  // why an operation of it would be refused; ok for one that is not known
+  bool first_run =
+      false;  // no execution of its workflow before it counts, so none of its steps is expected to be there
+};
+
 }  // namespace dbos::sidecar

@@ -62,16 +62,16 @@ void Engine::NoRoomFor(SessionId session, const ExecutionRef& ref, std::int32_t 
   state_->NoRoomFor(session, ref, step_id);
 }
 
-Error Engine::RefusalOf(const ExecutionRef& ref) const {
+ExecutionStanding Engine::StandingOf(const ExecutionRef& ref) const {
   const auto found = state_->executions.find(ref.workflow_id);
   if (found == state_->executions.end()) return {};
   const Execution& execution = found->second;
   if (execution.ref.owner_token != ref.owner_token || execution.phase == Execution::Phase::kMoving) {
-    return {Reason::kFenced, OwnedElsewhere(ref)};
+    return {{Reason::kFenced, OwnedElsewhere(ref)}};
   }
-  if (execution.release) return {Reason::kFenced, Released(ref)};
-  if (!execution.refused.ok()) return {Reason::kPrecedingOperationFailed, Preceding(execution.refused)};
-  return {};
+  if (execution.release) return {{Reason::kFenced, Released(ref)}};
+  if (!execution.refused.ok()) return {{Reason::kPrecedingOperationFailed, Preceding(execution.refused)}};
+  return {{}, execution.recovery_attempts <= 1};
 }
 
 // Only a stream that is still attached has an order: unary calls have none, and what an old stream brings late has come

@@ -48,12 +48,47 @@ Reason ReasonOf(const absl::Status& status) {
 
 }  // namespace
 
-TransactionAnswer Transaction::Handle(TransactionRequest request, std::int64_t now_ms) {
+bool Transaction::Start(TransactionRequest& request, std::int64_t now_ms) {
+  now_ms_ = now_ms;
+  if (request.begin) {
+    if (open_ || !BeginsAtOnce(*request.begin)) return false;
+    Take(*std::exchange(request.begin, std::nullopt));
+    Open();
+  }
+  return open_ && Send(request);
+}
+
+bool Transaction::BeginsAtOnce(const BeginRequest& begin) const {
+  if (!begin.step) return true;
+  const ExecutionStanding standing = records_.StandingOf(begin.step->execution);
+  return standing.refusal.ok() && !MustLookUp(standing);
+}
+
+bool Transaction::Send(TransactionRequest& request) {
+  if (auto* command = std::get_if<SqlCommand>(&request.command)) return storage_.SendRun(*command);
+  const std::optional<TransactionStep> recorded = RecordsItself() ? begin_.step : std::nullopt;
+  if (auto* commit = std::get_if<CommitRequest>(&request.command)) {
+    sent_record_ = TakeRecord(*commit);
+    return storage_.SendCommit(recorded, *sent_record_);
+  }
+  auto* execute = std::get_if<ExecuteRequest>(&request.command);
+  if (execute == nullptr) return false;
+  if (execute->completed_at_ms == 0) execute->completed_at_ms = now_ms_;
+  return storage_.SendExecute(execute->command, recorded, execute->completed_at_ms);
+}
+
+SqlArrival Transaction::Poll(const TransactionRequest& request) {
+  const SqlArrival arrival = storage_.Poll();
+  const bool goes_on = begin_.step == std::nullopt || std::holds_alternative<SqlCommand>(request.command);
+  const bool ends_here = goes_on || (RecordsItself() && storage_.same_database());  // the engine has nothing to record
+  return arrival == SqlArrival::kAll && !ends_here ? SqlArrival::kMayBlock : arrival;
+}
+
+TransactionAnswer Transaction::Handle(TransactionRequest& request, std::int64_t now_ms) {
   now_ms_ = now_ms;
   if (request.begin) {
     if (open_) RollBack();
-    begin_ = *std::move(request.begin);
-    TransactionAnswer begun = Begin();
+    TransactionAnswer begun = Begin(*std::exchange(request.begin, std::nullopt));
     if (!std::holds_alternative<TransactionDone>(begun)) return begun;
   } else if (!open_) {
     return Error{Reason::kInvalidRequest, "no transaction is open: the first request of one has \"begin\""};
@@ -71,26 +106,39 @@ TransactionAnswer Transaction::Handle(TransactionRequest request, std::int64_t n
   return TransactionDone();
 }
 
-// Where the application database is one of its own, its record is asked before any code runs. Where it is not, all
-// records came with the dispatch, and the key answers at the commit.
-TransactionAnswer Transaction::Begin() {
-  deadline_ = absl::Now() + begin_.timeout;
+// Where the application database is one of its own, its record is asked before any SQL runs, unless this is the first
+// run of the workflow. It then can only have been left by the same execution, and the key answers at the commit. So it
+// does where there is one database: all its records came with the dispatch.
+TransactionAnswer Transaction::Begin(BeginRequest begin) {
+  Take(std::move(begin));
   if (begin_.step) {
-    if (begin_.step->started_at_ms == 0) begin_.step->started_at_ms = now_ms_;
-    if (Error error = records_.Check(begin_.step->execution); !error.ok()) return error;
-    if (!storage_.same_database()) {
+    ExecutionStanding standing = records_.StandingOf(begin_.step->execution);
+    if (!standing.refusal.ok()) return std::move(standing.refusal);
+    if (MustLookUp(standing)) {
       absl::StatusOr<std::optional<CommitVerdict>> recorded = storage_.Recorded(*begin_.step);
       if (!recorded.ok()) return Refused(recorded.status());
       if (*recorded) return OfVerdict(**std::move(recorded), {});
     }
   }
+  Open();
+  return TransactionDone();
+}
+
+void Transaction::Take(BeginRequest begin) {
+  begin_ = std::move(begin);
+  deadline_ = absl::Now() + begin_.timeout;
+  sent_record_.reset();
+  if (begin_.step && begin_.step->started_at_ms == 0) begin_.step->started_at_ms = now_ms_;
+}
+
+void Transaction::Open() {
   storage_.Begin(begin_.mode, deadline_);
   open_ = true;
-  return TransactionDone();
 }
 
 void Transaction::RollBack() {
   open_ = false;
+  sent_record_.reset();
   storage_.RollBack();
 }
 
@@ -123,8 +171,13 @@ StepRecord Transaction::RecordOf(std::int64_t completed_at_ms, Outcome outcome) 
   return record;
 }
 
+StepRecord Transaction::TakeRecord(CommitRequest& request) {
+  if (sent_record_) return *std::exchange(sent_record_, std::nullopt);
+  return RecordOf(request.completed_at_ms, Outcome{Outcome::Kind::kValue, std::move(request.result)});
+}
+
 TransactionAnswer Transaction::Commit(CommitRequest& request) {
-  StepRecord record = RecordOf(request.completed_at_ms, Outcome{Outcome::Kind::kValue, std::move(request.result)});
+  StepRecord record = TakeRecord(request);
   const std::optional<TransactionStep> recorded = RecordsItself() ? begin_.step : std::nullopt;
   open_ = false;
   absl::StatusOr<CommitVerdict> verdict = storage_.Commit(recorded, record);

@@ -7,6 +7,9 @@
 //   - After a time limit the transaction is rolled back, and nothing more of it is taken.
 //   - A read-only transaction writes nothing, so its step is recorded by the engine, after it.
 //
+// A thread that must not block lets Start send what a request asks of the database, and has Handle take the answer when
+// Poll says that it will not block for it.
+//
 // Threads:  one at a time; Interrupt from any.
 // Blocking: Handle blocks for the database, at most until the deadline of the transaction, and for the engine's record.
 #pragma once
@@ -77,8 +80,7 @@ using TransactionAnswer =
 class WorkflowRecords {
  public:
   virtual ~WorkflowRecords() = default;
-  // Why this execution may do nothing more; ok, as far as is known here.
-  virtual Error Check(const ExecutionRef& execution) = 0;
+  virtual ExecutionStanding StandingOf(const ExecutionRef& execution) = 0;
   struct Verdict {
     Error error;
     std::optional<Outcome> before;  // the step has this outcome already, and nothing was recorded now
@@ -92,7 +94,12 @@ class Transaction {
   Transaction(TransactionStorage& storage, WorkflowRecords& records) : storage_(storage), records_(records) {}
 
   // `now_ms` is Unix milliseconds, for what the caller left to us.
-  TransactionAnswer Handle(TransactionRequest request, std::int64_t now_ms);
+  TransactionAnswer Handle(TransactionRequest& request, std::int64_t now_ms);
+
+  // The first half of Handle. True: sent. False: Handle, with what is left of the request, has to do it all.
+  bool Start(TransactionRequest& request, std::int64_t now_ms);
+  SqlArrival Poll(const TransactionRequest& request);
+  SqlWait WaitsFor() { return storage_.WaitsFor(); }
 
   bool open() const { return open_; }
   const BeginRequest& begin() const { return begin_; }
@@ -102,7 +109,13 @@ class Transaction {
   void Interrupt() { storage_.Interrupt(); }
 
  private:
-  TransactionAnswer Begin();
+  TransactionAnswer Begin(BeginRequest begin);
+  void Take(BeginRequest begin);
+  void Open();
+  bool BeginsAtOnce(const BeginRequest& begin) const;
+  bool MustLookUp(const ExecutionStanding& standing) const { return !storage_.same_database() && !standing.first_run; }
+  bool Send(TransactionRequest& request);
+  StepRecord TakeRecord(CommitRequest& request);
   TransactionAnswer Commit(CommitRequest& request);
   TransactionAnswer RollBackAndRecord(RollBackRequest& request);
   TransactionAnswer Execute(ExecuteRequest& request);
@@ -121,6 +134,7 @@ class Transaction {
   BeginRequest begin_;
   absl::Time deadline_;
   std::int64_t now_ms_ = 0;
+  std::optional<StepRecord> sent_record_;  // of a commit that has no answer yet
   bool open_ = false;
 };
 

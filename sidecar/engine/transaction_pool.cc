@@ -12,9 +12,14 @@
 namespace dbos::sidecar {
 namespace {
 
-// How often those who wait are looked at, at the least.
-constexpr absl::Duration kKeeperPause = absl::Seconds(1);
-constexpr absl::Duration kKeeperPauseMin = absl::Milliseconds(10);
+// How often the poller looks at the time, at the least, so that it need not be woken for limits that are far away.
+constexpr absl::Duration kPollerPause = absl::Seconds(1);
+
+constexpr char kWasIdle[] =
+    "the transaction was idle for longer than its limit and was rolled back: keep slow work out of it, or raise "
+    "idle_timeout";
+constexpr char kTookTooLong[] =
+    "the transaction took longer than its time limit and was rolled back: keep slow work out of it, or raise timeout";
 
 std::int64_t WallMs() {
   return absl::ToUnixMillis(absl::Now());
@@ -37,155 +42,339 @@ TransactionPool::TransactionPool(TransactionStorageFactory storage, WorkflowReco
 }
 
 TransactionPool::~TransactionPool() {
-  std::vector<std::shared_ptr<Conversation>> open;
+  std::thread poller;
   {
     MutexLock lock(mu_);
     stopping_ = true;
-    for (const Worker& worker : workers_) {
-      if (worker.serves != nullptr) open.push_back(worker.serves);
+    poller.swap(poller_);
+  }
+  watch_.Wake();
+  if (poller.joinable()) poller.join();
+  std::vector<std::shared_ptr<Conversation>> served;
+  std::vector<std::thread> workers;
+  {
+    MutexLock lock(mu_);
+    for (const Seat& seat : seats_) {
+      if (seat.serves != nullptr) served.push_back(seat.serves);
     }
   }
-  for (const auto& conversation : open) conversation->Close();
+  for (const auto& conversation : served) Close(conversation);
+  {
+    MutexLock lock(mu_);
+    workers_stop_ = true;
+    workers.swap(workers_);
+  }
   work_.NotifyAll();
-  keeper_wake_.NotifyAll();
-  for (Worker& worker : workers_) worker.thread.join();
-  if (keeper_.joinable()) keeper_.join();
+  for (std::thread& worker : workers) worker.join();
 }
 
-std::shared_ptr<TransactionPool::Conversation> TransactionPool::Open() {
-  return std::make_shared<Conversation>();
+std::shared_ptr<TransactionPool::Conversation> TransactionPool::Open(Flush flush) {
+  return std::make_shared<Conversation>(std::move(flush));
+}
+
+// ---------------------------------------------------------------- callers
+void TransactionPool::Post(const std::shared_ptr<Conversation>& conversation, TransactionRequest request,
+                           Answer answer) {
+  Turn turn = {std::move(request), std::move(answer)};
+  Waiting who;
+  if (turn.request.begin) who = {conversation, HolderOf(*turn.request.begin), absl::Now() + options_.timeout};
+  Error refused;
+  Seat* seat = nullptr;
+  {
+    MutexLock lock(mu_);
+    if (conversation->closed) return;
+    seat = conversation->seat;
+    if (seat != nullptr) {
+      seat->turn = std::move(turn);
+      seat->state = Seat::State::kTaken;
+    } else if (who.conversation == nullptr) {
+      refused = NoTransaction(std::exchange(conversation->over, {}));
+    } else if (stopping_ || waiting_.size() >= kWaitingMax) {
+      refused = {Reason::kPoolExhausted, "too many transactions wait for a connection already"};
+    } else {
+      conversation->over.clear();
+      conversation->turn = std::move(turn);
+      if (!poller_.joinable()) poller_ = std::thread([this] { PollerMain(); });
+      seat = TakeSeat();
+      if (seat != nullptr) {
+        Assign(*seat, std::move(who));
+      } else {
+        LookBy(who.give_up);
+        waiting_.push_back(std::move(who));
+      }
+    }
+  }
+  if (!refused.ok()) Answers().Give(std::move(turn), std::move(refused), conversation);
+  if (seat != nullptr) GoOn(*seat, Left::kWithTurn);
 }
 
 void TransactionPool::Close(const std::shared_ptr<Conversation>& conversation) {
-  conversation->Close();
+  std::optional<Turn> dropped;
+  MutexLock lock(mu_);
+  conversation->closed = true;
+  dropped = std::exchange(conversation->turn, std::nullopt);
+  Seat* const seat = conversation->seat;
+  if (seat == nullptr) return;
+  const bool runs = seat->state == Seat::State::kSent || (seat->state == Seat::State::kTaken && seat->handled);
+  if (runs) seat->transaction->Interrupt();
+  if (seat->state != Seat::State::kTaken) Queue(*seat);
 }
 
-void TransactionPool::Post(const std::shared_ptr<Conversation>& conversation, TransactionRequest request,
-                           Answer answer) {
-  std::string holder = request.begin ? HolderOf(*request.begin) : "";
-  const Conversation::Next next = conversation->Put({std::move(request), std::move(answer)});
-  if (next == Conversation::Next::kServed) return;
-  if (next == Conversation::Next::kNowhere) {
-    if (auto turn = conversation->TakeTurn()) turn->answer(NoTransaction(conversation->TakeOver()));
-    return;
+TransactionPool::Seat* TransactionPool::TakeSeat() {
+  if (!free_.empty()) {
+    Seat* const seat = free_.back();  // the one that was used last
+    free_.pop_back();
+    return seat;
   }
-  bool refused = false;
+  if (seats_.size() >= static_cast<std::size_t>(options_.size) + static_cast<std::size_t>(options_.max_overflow))
+    return nullptr;
+  Seat& seat = seats_.emplace_back();
+  seat.overflow = seats_.size() > static_cast<std::size_t>(options_.size);
+  return &seat;
+}
+
+void TransactionPool::Assign(Seat& seat, Waiting who) {
+  seat.state = Seat::State::kTaken;
+  seat.turn = std::exchange(who.conversation->turn, std::nullopt);
+  seat.sent = false;
+  seat.since = absl::Now();
+  seat.holder = std::move(who.holder);
+  who.conversation->seat = &seat;
+  seat.serves = std::move(who.conversation);
+}
+
+// To the next who waits, or among the free ones. `closed` is to be closed without the lock.
+TransactionPool::Left TransactionPool::Release(Seat& seat, std::unique_ptr<TransactionStorage>& closed) {
+  if (seat.serves != nullptr) seat.serves->seat = nullptr;
+  seat.serves = nullptr;
+  seat.holder.clear();
+  while (!waiting_.empty() && !stopping_) {
+    Waiting next = std::move(waiting_.front());
+    waiting_.pop_front();
+    if (!next.conversation->turn) continue;  // closed meanwhile
+    Assign(seat, std::move(next));
+    return Left::kWithTurn;
+  }
+  seat.state = Seat::State::kFree;
+  if (!seat.overflow) {
+    free_.push_back(&seat);
+    return Left::kAlone;
+  }
+  free_.push_front(&seat);
+  seat.transaction.reset();
+  closed = std::move(seat.storage);
+  return Left::kAlone;
+}
+
+// ---------------------------------------------------------------- without blocking
+void TransactionPool::GoOn(Seat& seat, Left left) {
+  if (left == Left::kAlone || (left == Left::kWithTurn && TryStart(seat))) return;
+  MutexLock lock(mu_);
+  Queue(seat);
+}
+
+bool TransactionPool::TryStart(Seat& seat) {
+  if (!seat.transaction) return false;
+  if (!seat.transaction->open() && absl::Now() - seat.opened > options_.recycle) return false;
+  seat.sent = seat.transaction->Start(seat.turn->request, WallMs());
+  return seat.sent && Await(seat);
+}
+
+// False: nobody needs to wait for the database, or not here.
+bool TransactionPool::Await(Seat& seat) {
+  const SqlWait wait = seat.transaction->WaitsFor();
+  MutexLock lock(mu_);
+  if (wait.socket < 0 || stopping_) return false;
+  if (seat.serves->closed) {
+    seat.transaction->Interrupt();
+    return false;
+  }
+  seat.state = Seat::State::kSent;
+  seat.limit = seat.transaction->deadline();
+  LookBy(seat.limit);
+  watch_.Arm(wait.socket, &seat, wait.for_writing ? SocketWatch::For::kReadingAndWriting : SocketWatch::For::kReading);
+  return true;
+}
+
+void TransactionPool::OnReady(Seat& seat, Answers& answers) {
   {
     MutexLock lock(mu_);
-    refused = stopping_ || waiting_.size() >= kWaitingMax;
-    if (!refused) {
-      waiting_.push_back({conversation, std::move(holder), absl::Now() + options_.timeout});
-      StartWorkerIfNeeded();
+    if (seat.state != Seat::State::kSent) return;
+    seat.state = Seat::State::kTaken;
+  }
+  switch (seat.transaction->Poll(seat.turn->request)) {
+    case SqlArrival::kNotYet:
+      if (Await(seat)) return;
+      break;
+    case SqlArrival::kAll:
+      return GoOn(seat, Answered(seat, seat.transaction->Handle(seat.turn->request, WallMs()), answers));
+    case SqlArrival::kMayBlock:
+      break;
+  }
+  MutexLock lock(mu_);
+  Queue(seat);
+}
+
+// The seat is let go before the answer is given, since the next request may follow at once.
+TransactionPool::Left TransactionPool::Answered(Seat& seat, TransactionAnswer answer, Answers& answers) {
+  Turn turn = *std::exchange(seat.turn, std::nullopt);
+  const std::shared_ptr<Conversation> conversation = seat.serves;
+  std::unique_ptr<TransactionStorage> closed;
+  Left left = Left::kAlone;
+  {
+    MutexLock lock(mu_);
+    if (!seat.transaction || !seat.transaction->open()) {
+      left = Release(seat, closed);
+    } else if (seat.serves->closed || stopping_) {
+      left = Left::kOpen;
+    } else {
+      const absl::Time silent_until = absl::Now() + seat.transaction->begin().idle_timeout;
+      seat.limit = std::min(silent_until, seat.transaction->deadline());
+      seat.over = silent_until < seat.transaction->deadline() ? kWasIdle : kTookTooLong;
+      seat.state = Seat::State::kIdle;
+      LookBy(seat.limit);
     }
+  }
+  answers.Give(std::move(turn), std::move(answer), conversation);
+  return left;
+}
+
+// ---------------------------------------------------------------- workers
+void TransactionPool::Queue(Seat& seat) {
+  seat.state = Seat::State::kTaken;
+  queue_.push_back(&seat);
+  if (queue_.size() > idle_workers_ && workers_.size() < seats_.size()) {
+    workers_.emplace_back([this] { WorkerMain(); });
   }
   work_.NotifyOne();
-  if (!refused) return;
-  if (auto turn = conversation->TakeTurn()) {
-    turn->answer(Error{Reason::kPoolExhausted, "too many transactions wait for a connection already"});
-  }
 }
 
-void TransactionPool::StartWorkerIfNeeded() {
-  const bool enough = waiting_.size() <= static_cast<std::size_t>(idle_);
-  if (enough || workers_.size() >= static_cast<std::size_t>(options_.size + options_.max_overflow)) return;
-  Worker& worker = workers_.emplace_back();
-  worker.overflow = workers_.size() > static_cast<std::size_t>(options_.size);
-  worker.thread = std::thread([this, &worker] { WorkerMain(worker); });
-  if (!keeper_.joinable()) keeper_ = std::thread([this] { KeeperMain(); });
-}
-
-void TransactionPool::WorkerMain(Worker& worker) {
-  std::unique_ptr<TransactionStorage> storage;
-  absl::Time opened;
-  while (const std::shared_ptr<Conversation> conversation = Next(worker, storage)) {
-    if (storage != nullptr && absl::Now() - opened > options_.recycle) storage = nullptr;
-    if (storage == nullptr) {
-      absl::StatusOr<std::unique_ptr<TransactionStorage>> fresh = storage_();
-      if (!fresh.ok()) {
-        const bool away = absl::IsUnavailable(fresh.status()) || absl::IsDeadlineExceeded(fresh.status());
-        const Reason reason = away ? Reason::kDatabaseUnavailable : Reason::kDatabaseError;
-        if (auto turn = conversation->TakeTurn()) turn->answer(Error{reason, Message(fresh.status())});
-        continue;
-      }
-      storage = *std::move(fresh);
-      opened = absl::Now();
-    }
-    Serve(*conversation, *storage);
-  }
-}
-
-// The next caller who waits; null at the end. An overflow worker without work closes its connection.
-std::shared_ptr<TransactionPool::Conversation> TransactionPool::Next(Worker& worker,
-                                                                     std::unique_ptr<TransactionStorage>& storage) {
-  std::unique_ptr<TransactionStorage> closed;
-  MutexLock lock(mu_);
-  worker.serves = nullptr;
-  worker.holder.clear();
-  if (waiting_.empty() && worker.overflow) closed = std::move(storage);
-  ++idle_;
-  while (waiting_.empty() && !stopping_) work_.Wait(mu_);
-  --idle_;
-  if (stopping_) return nullptr;
-  worker.serves = std::move(waiting_.front().conversation);
-  worker.holder = std::move(waiting_.front().holder);
-  worker.since = absl::Now();
-  waiting_.pop_front();
-  return worker.serves;
-}
-
-void TransactionPool::Serve(Conversation& conversation, TransactionStorage& storage) {
-  Transaction transaction(storage, records_);
-  conversation.BeginService();
-  std::optional<Conversation::Turn> turn = conversation.TakeTurn();
-  while (turn) {
-    conversation.BeginCall(transaction);
-    TransactionAnswer answer = transaction.Handle(std::move(turn->request), WallMs());
-    conversation.EndCall();
-    if (!transaction.open() || conversation.closed()) {
-      transaction.RollBack();
-      conversation.EndService();
-      return turn->answer(std::move(answer));
-    }
-    turn->answer(std::move(answer));
-    const absl::Time silent_until = absl::Now() + transaction.begin().idle_timeout;
-    const bool idle_first = silent_until < transaction.deadline();
-    turn =
-        conversation.AwaitTurn(std::min(silent_until, transaction.deadline()),
-                               idle_first ? "the transaction was idle for longer than its limit and was rolled back: "
-                                            "keep slow work out of it, or raise idle_timeout"
-                                          : "the transaction took longer than its time limit and was rolled back: "
-                                            "keep slow work out of it, or raise timeout");
-  }
-  transaction.RollBack();
-  conversation.EndService();
-}
-
-// Tells those whose wait is over.
-void TransactionPool::KeeperMain() {
-  const absl::Duration pause = std::clamp(options_.timeout / 4, kKeeperPauseMin, kKeeperPause);
+void TransactionPool::WorkerMain() {
   while (true) {
-    std::optional<Conversation::Turn> turn;
-    std::string message;
+    Seat* seat = nullptr;
     {
       MutexLock lock(mu_);
-      if (stopping_) return;
-      if (waiting_.empty() || waiting_.front().give_up > absl::Now()) {
-        keeper_wake_.WaitFor(mu_, pause);
+      ++idle_workers_;
+      while (queue_.empty() && !workers_stop_) work_.Wait(mu_);
+      --idle_workers_;
+      if (queue_.empty()) return;
+      seat = queue_.front();
+      queue_.pop_front();
+    }
+    Work(*seat);
+  }
+}
+
+void TransactionPool::Work(Seat& seat) {
+  Left left = Left::kOpen;
+  do {
+    Answers answers;
+    if (seat.turn) left = Answered(seat, Handle(seat), answers);
+    answers.FlushAll();
+    if (left == Left::kOpen) {
+      seat.transaction->RollBack();
+      std::unique_ptr<TransactionStorage> closed;
+      MutexLock lock(mu_);
+      left = Release(seat, closed);
+    }
+  } while (left == Left::kWithTurn && !TryStart(seat));
+}
+
+TransactionAnswer TransactionPool::Handle(Seat& seat) {
+  if (Error error = Renew(seat); !error.ok()) return error;
+  {
+    MutexLock lock(mu_);
+    if (seat.serves->closed && !seat.sent) return TransactionDone();  // nobody waits for it
+    seat.handled = true;
+  }
+  TransactionAnswer answer = seat.transaction->Handle(seat.turn->request, WallMs());
+  MutexLock lock(mu_);
+  seat.handled = false;
+  return answer;
+}
+
+Error TransactionPool::Renew(Seat& seat) {
+  if (seat.transaction && seat.transaction->open()) return {};
+  if (seat.transaction && absl::Now() - seat.opened <= options_.recycle) return {};
+  seat.transaction.reset();
+  seat.storage = nullptr;
+  absl::StatusOr<std::unique_ptr<TransactionStorage>> fresh = storage_();
+  if (!fresh.ok()) {
+    const bool away = absl::IsUnavailable(fresh.status()) || absl::IsDeadlineExceeded(fresh.status());
+    return {away ? Reason::kDatabaseUnavailable : Reason::kDatabaseError, Message(fresh.status())};
+  }
+  seat.storage = *std::move(fresh);
+  seat.transaction.emplace(*seat.storage, records_);
+  seat.opened = absl::Now();
+  return {};
+}
+
+// ---------------------------------------------------------------- the poller
+void TransactionPool::PollerMain() {
+  Answers answers;
+  while (true) {
+    const absl::Duration pause = LookAtTheTime(answers);
+    if (pause < absl::ZeroDuration()) return;
+    answers.FlushAll();
+    for (void* const seat : watch_.Wait(pause)) OnReady(*static_cast<Seat*>(seat), answers);
+    answers.FlushAll();
+  }
+}
+
+// The poller looks at the time at `limit` or before.
+void TransactionPool::LookBy(absl::Time limit) {
+  if (limit >= look_at_) return;
+  look_at_ = limit;
+  watch_.Wake();
+}
+
+// Ends what is over its limit. How long until it is worth another look; negative: no more.
+absl::Duration TransactionPool::LookAtTheTime(Answers& answers) {
+  const absl::Time now = absl::Now();
+  struct InVain {
+    std::shared_ptr<Conversation> conversation;
+    Turn turn;
+    std::string message;
+  };
+  std::vector<InVain> in_vain;
+  absl::Time next = now + kPollerPause;
+  {
+    MutexLock lock(mu_);
+    if (stopping_) return -absl::InfiniteDuration();
+    for (Seat& seat : seats_) {
+      if (seat.state != Seat::State::kSent && seat.state != Seat::State::kIdle) continue;
+      if (seat.limit > now) {
+        next = std::min(next, seat.limit);
         continue;
       }
-      message = Exhausted();
-      turn = waiting_.front().conversation->TakeTurn();
-      waiting_.pop_front();
-      if (turn) ++timeouts_;
+      if (seat.state == Seat::State::kIdle) {
+        seat.serves->over = seat.over;
+        seat.serves->seat = nullptr;
+        seat.serves = nullptr;
+      }
+      Queue(seat);
     }
-    if (turn) turn->answer(Error{Reason::kPoolExhausted, message});
+    while (!waiting_.empty() && waiting_.front().give_up <= now) {
+      const auto& conversation = waiting_.front().conversation;
+      if (auto turn = std::exchange(conversation->turn, std::nullopt)) {
+        in_vain.push_back({conversation, *std::move(turn), Exhausted()});
+        ++timeouts_;
+      }
+      waiting_.pop_front();
+    }
+    if (!waiting_.empty()) next = std::min(next, waiting_.front().give_up);
+    look_at_ = next;
   }
+  for (InVain& one : in_vain) {
+    answers.Give(std::move(one.turn), Error{Reason::kPoolExhausted, one.message}, one.conversation);
+  }
+  return next - now;
 }
 
 std::string TransactionPool::Exhausted() const {
   PoolState state = {"application", options_.size, options_.max_overflow, options_.timeout, waiting_.size(), {}};
-  for (const Worker& worker : workers_) {
-    if (!worker.holder.empty()) state.holders.push_back({worker.holder, absl::Now() - worker.since});
+  for (const Seat& seat : seats_) {
+    if (!seat.holder.empty()) state.holders.push_back({seat.holder, absl::Now() - seat.since});
   }
   return PoolExhausted(state);
 }
@@ -193,8 +382,8 @@ std::string TransactionPool::Exhausted() const {
 TransactionPool::Usage TransactionPool::usage() {
   MutexLock lock(mu_);
   Usage usage;
-  usage.idle = idle_;
-  usage.in_use = static_cast<int>(workers_.size()) - idle_;
+  usage.idle = static_cast<int>(free_.size());
+  usage.in_use = static_cast<int>(seats_.size() - free_.size());
   usage.waiting = static_cast<int>(waiting_.size());
   usage.timeouts = timeouts_;
   return usage;

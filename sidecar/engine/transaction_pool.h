@@ -1,11 +1,15 @@
-// TransactionPool: runs transactions on threads of its own, each with one session with the application database.
+// TransactionPool: the connections with the application database, and the transactions on them.
 //
-// A transaction has a thread, and with it a connection, from its first request to its end. Who finds all of them taken
+// A transaction has a connection, called its seat, from its first request to its end. Who finds all of them taken
 // waits, first come, first served, at most `timeout`. A transaction that is silent for longer than its idle limit is
-// rolled back, and so is one whose caller has gone; then its thread is free at once.
+// rolled back, and so is one whose caller has gone; then its seat is free at once.
+//
+// What a request asks of the database is sent by the thread that brings it, and one thread, the poller, waits for the
+// answers of all seats (ADR 9). Whatever would block goes to workers, of which there is one for each seat at most:
+// connecting, failures, rollbacks, what is in doubt, SQLite.
 //
 // Threads:  any. Blocking: never, but for the destructor, which waits for statements that run after interrupting them.
-// Limits:   size + max_overflow threads; kWaitingMax requests that wait.
+// Limits:   size + max_overflow seats; kWaitingMax requests that wait.
 #pragma once
 
 #include <cstdint>
@@ -16,11 +20,13 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "absl/functional/any_invocable.h"
 #include "absl/time/time.h"
 
 #include "sidecar/base/mutex.h"
+#include "sidecar/engine/socket_watch.h"
 #include "sidecar/engine/transaction.h"
 #include "sidecar/model/pool.h"
 
@@ -29,7 +35,7 @@ namespace dbos::sidecar {
 class TransactionPool {
  public:
   struct Options {
-    int size = 20;         // threads that keep their connection
+    int size = 20;         // seats that keep their connection
     int max_overflow = 0;  // beyond those, while there is work
     absl::Duration timeout = absl::Seconds(30);
     absl::Duration recycle = absl::InfiniteDuration();  // an older connection is replaced between transactions
@@ -37,10 +43,12 @@ class TransactionPool {
   using Usage = PoolUsage;
   static constexpr std::size_t kWaitingMax = 10'000;
 
-  // One caller's transactions, one after another, in lock step.
-  class Conversation;
+  // One caller's transactions, one after another, in lock step: a request, its answer, the next request.
+  struct Conversation;
   // Called once for each request, on any thread, without a lock. Must not block.
   using Answer = absl::AnyInvocable<void(TransactionAnswer)>;
+  // Called when answers were given to which no others follow at once, so that several travel together. As Answer.
+  using Flush = std::function<void()>;
 
   // `records` outlives the pool.
   TransactionPool(TransactionStorageFactory storage, WorkflowRecords& records, const Options& options);
@@ -48,48 +56,71 @@ class TransactionPool {
   TransactionPool(const TransactionPool&) = delete;
   TransactionPool& operator=(const TransactionPool&) = delete;
 
-  static std::shared_ptr<Conversation> Open();
+  static std::shared_ptr<Conversation> Open(Flush flush = nullptr);
   // The answer to the request before must have come.
   void Post(const std::shared_ptr<Conversation>& conversation, TransactionRequest request, Answer answer);
   // The caller has gone: an open transaction is rolled back, a statement that runs is ended, no answer comes any more.
-  static void Close(const std::shared_ptr<Conversation>& conversation);
+  void Close(const std::shared_ptr<Conversation>& conversation);
 
   Usage usage();
 
  private:
-  struct Worker {
-    std::thread thread;
-    bool overflow = false;
-    std::shared_ptr<Conversation> serves;
-    std::string holder;  // what it is at; empty: nothing
-    absl::Time since;
-  };
+  struct Turn;
+  class Answers;
+  struct Seat;
   struct Waiting {
     std::shared_ptr<Conversation> conversation;
     std::string holder;
     absl::Time give_up;
   };
+  // What became of a seat.
+  enum class Left {
+    kAlone,     // it is free, or its caller's turn
+    kWithTurn,  // it has a request, of the next in the queue
+    kOpen,      // its transaction is to be rolled back
+  };
 
-  void WorkerMain(Worker& worker);
-  std::shared_ptr<Conversation> Next(Worker& worker, std::unique_ptr<TransactionStorage>& storage);
-  void Serve(Conversation& conversation, TransactionStorage& storage);
-  void KeeperMain();
-  void StartWorkerIfNeeded() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Without blocking.
+  bool TryStart(Seat& seat);
+  bool Await(Seat& seat);
+  void OnReady(Seat& seat, Answers& answers);
+  void GoOn(Seat& seat, Left left);
+  Left Answered(Seat& seat, TransactionAnswer answer, Answers& answers);
+
+  // The rest blocks.
+  void WorkerMain();
+  void Work(Seat& seat);
+  TransactionAnswer Handle(Seat& seat);
+  Error Renew(Seat& seat);
+
+  void PollerMain();
+  absl::Duration LookAtTheTime(Answers& answers);
+
+  Seat* TakeSeat() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Assign(Seat& seat, Waiting who) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  Left Release(Seat& seat, std::unique_ptr<TransactionStorage>& closed) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Queue(Seat& seat) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);  // for a worker
+  void LookBy(absl::Time limit) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   std::string Exhausted() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   const TransactionStorageFactory storage_;
   WorkflowRecords& records_;
   const Options options_;
+  SocketWatch watch_;
 
   Mutex mu_;
   CondVar work_;
-  CondVar keeper_wake_;
+  std::list<Seat> seats_ ABSL_GUARDED_BY(mu_);
+  std::deque<Seat*> free_ ABSL_GUARDED_BY(mu_);
   std::deque<Waiting> waiting_ ABSL_GUARDED_BY(mu_);
-  std::list<Worker> workers_ ABSL_GUARDED_BY(mu_);
-  int idle_ ABSL_GUARDED_BY(mu_) = 0;
+  std::deque<Seat*> queue_ ABSL_GUARDED_BY(mu_);
+  std::vector<std::thread> workers_ ABSL_GUARDED_BY(mu_);
+  std::size_t idle_workers_ ABSL_GUARDED_BY(mu_) = 0;
   std::uint64_t timeouts_ ABSL_GUARDED_BY(mu_) = 0;
-  bool stopping_ ABSL_GUARDED_BY(mu_) = false;
-  std::thread keeper_;
+  absl::Time look_at_ ABSL_GUARDED_BY(mu_) = absl::InfiniteFuture();  // when the poller wakes by itself
+  bool stopping_ ABSL_GUARDED_BY(mu_) = false;                        // nothing begins any more
+  bool workers_stop_ ABSL_GUARDED_BY(mu_) = false;                    // once they have nothing to do
+  std::thread poller_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace dbos::sidecar

@@ -40,24 +40,31 @@ void Conversations::Transact(std::uint64_t conversation, v1::TransactRequest& re
 
 void Conversations::Execute(std::uint64_t seq, v1::ExecuteRequest& request, Answer answer) {
   const std::size_t bytes = request.ByteSizeLong();
-  if (Error fault = Check(request); !fault.ok()) return answer(std::move(fault));
+  if (Error fault = Check(request); !fault.ok()) return Refuse(answer, std::move(fault));
   Post({Kind::kExecute, seq}, TakeTransaction(request), bytes, std::move(answer));
 }
 
 // Beyond the limit no transaction begins; those that are open go on, or nobody would get a connection.
 void Conversations::Post(const Key& key, TransactionRequest request, std::size_t bytes, Answer answer) {
-  if (pool_ == nullptr) return answer(NoApplicationDatabase());
+  if (pool_ == nullptr) return Refuse(answer, NoApplicationDatabase());
   const bool last = Ends(request);
   if (request.begin && IsFull()) {
-    return answer(Error{Reason::kInflightLimit, "too many bytes of transactions wait: send this one again later"});
+    return Refuse(answer, Error{Reason::kInflightLimit, "too many bytes of transactions wait: send this one later"});
   }
   const auto conversation = Take(key);
-  if (conversation == nullptr) return answer(TransactionEnded{TransactionEnded::How::kRolledBack, std::nullopt});
+  if (conversation == nullptr) {
+    return Refuse(answer, TransactionEnded{TransactionEnded::How::kRolledBack, std::nullopt});
+  }
   pool_->Post(conversation, std::move(request),
               [this, key, last, counted = Count(bytes), answer = std::move(answer)](TransactionAnswer given) mutable {
                 Answered(key, last || Ends(given));
                 answer(std::move(given));
               });
+}
+
+void Conversations::Refuse(Answer& answer, TransactionAnswer with) const {
+  answer(std::move(with));
+  if (flush_) flush_();
 }
 
 // Until the returned token is gone.
@@ -73,14 +80,14 @@ std::shared_ptr<TransactionPool::Conversation> Conversations::Take(const Key& ke
     if (closed_) return nullptr;
     Open& open = open_[key];
     if (!open.busy) {
-      if (open.conversation == nullptr) open.conversation = TransactionPool::Open();
+      if (open.conversation == nullptr) open.conversation = TransactionPool::Open(flush_);
       open.busy = true;
       return open.conversation;
     }
     left = std::move(open.conversation);
     open_.erase(key);
   }
-  TransactionPool::Close(left);
+  pool_->Close(left);
   return nullptr;
 }
 
@@ -99,7 +106,7 @@ void Conversations::CloseAll() {
     closed_ = true;
     open.swap(open_);
   }
-  for (const auto& [key, one] : open) TransactionPool::Close(one.conversation);
+  for (const auto& [key, one] : open) pool_->Close(one.conversation);
 }
 
 }  // namespace dbos::sidecar

@@ -26,6 +26,9 @@ class Conversations {
   // `pool` null: there is no application database, and every request is refused.
   explicit Conversations(TransactionPool* pool) : pool_(pool) {}
 
+  // Called behind answers: see TransactionPool. It may outlive the caller. Before the first request.
+  void set_flush(TransactionPool::Flush flush) { flush_ = std::move(flush); }
+
   // `answer` comes once, on any thread, or is dropped: after CloseAll, and when another request of the conversation
   // comes before it, which means that nobody waits for it any more. That one's transaction is rolled back, whatever the
   // other says.
@@ -50,7 +53,10 @@ class Conversations {
   std::shared_ptr<void> Count(std::size_t bytes);
   void Post(const Key& key, TransactionRequest request, std::size_t bytes, Answer answer);
 
+  void Refuse(Answer& answer, TransactionAnswer with) const;
+
   TransactionPool* const pool_;
+  TransactionPool::Flush flush_;  // may be null
   // Shared, because a request that is dropped may be the last to hold the caller, and is counted off after it.
   const std::shared_ptr<std::atomic<std::size_t>> waiting_bytes_ = std::make_shared<std::atomic<std::size_t>>(0);
   Mutex mu_;

@@ -30,6 +30,9 @@ std::int64_t NowMs() {
 SessionStream* SessionStream::Open(RpcContext& context, grpc::CallbackServerContext* call) {
   auto session = std::make_shared<SessionStream>(context, call);
   session->self_ = session;
+  session->transactions_.set_flush([weak = session->weak_from_this()] {
+    if (const auto self = weak.lock()) self->Flush();
+  });
   session->Read();
   return session.get();
 }

@@ -81,7 +81,7 @@ class SessionStream final : public grpc::ServerBidiReactor<v1::SessionRequest, v
   void Execute(v1::ExecuteFrame& frame);
   std::shared_ptr<void> Room();
 
-  // Answers of transactions, on the pool's threads.
+  // Answers of transactions, on the pool's threads; Flush follows.
   void Transacted(std::uint64_t seq, TransactionAnswer answer);
   void Executed(std::uint64_t seq, TransactionAnswer answer);
 

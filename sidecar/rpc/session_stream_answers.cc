@@ -116,7 +116,6 @@ void SessionStream::Transacted(std::uint64_t seq, TransactionAnswer answer) {
     frame.mutable_transacted()->set_seq(seq);
     Put(std::move(answer), frame.mutable_transacted()->mutable_response());
   });
-  Flush();
 }
 
 void SessionStream::Executed(std::uint64_t seq, TransactionAnswer answer) {
@@ -125,7 +124,6 @@ void SessionStream::Executed(std::uint64_t seq, TransactionAnswer answer) {
     frame.mutable_executed()->set_seq(seq);
     Put(std::move(answer), frame.mutable_executed()->mutable_response());
   });
-  Flush();
 }
 
 // ---------------------------------------------------------------- notices

@@ -14,16 +14,53 @@ constexpr std::size_t kRowsBytesMax = 4 << 20;
 
 using Kind = CommitVerdict::Kind;
 
+// The record of a step whose outcome the database makes.
+StepRecord RecordOfResult(const std::optional<TransactionStep>& step, std::int64_t completed_at_ms) {
+  StepRecord record;
+  record.completed_at_ms = completed_at_ms;
+  if (!step) return record;
+  record.step_id = step->step_id;
+  record.name = step->name;
+  record.started_at_ms = step->started_at_ms;
+  return record;
+}
+
 }  // namespace
 
 void DatabaseTransactions::Begin(const TransactionMode& mode, absl::Time deadline) {
   session_->Begin(mode, deadline, kRowsBytesMax);
 }
 
+absl::StatusOr<std::unique_ptr<DatabaseTransactions::Named>> DatabaseTransactions::Parse(
+    const SqlCommand& command) const {
+  auto named = std::make_unique<Named>();
+  ASSIGN_OR_RETURN(named->sql, ParseNamedSql(command.sql, session_->syntax()));
+  ASSIGN_OR_RETURN(named->values, MatchParameters(named->sql, command));
+  return named;
+}
+
+absl::StatusOr<std::unique_ptr<DatabaseTransactions::Named>> DatabaseTransactions::ParsedOr(const SqlCommand& command) {
+  if (parsed_ != nullptr) return std::move(parsed_);
+  return Parse(command);
+}
+
+void DatabaseTransactions::RollBack() {
+  session_->RollBack();
+  parsed_ = nullptr;
+}
+
 absl::StatusOr<SqlAnswer> DatabaseTransactions::Run(const SqlCommand& command) {
-  ASSIGN_OR_RETURN(const NamedSql sql, ParseNamedSql(command.sql, session_->syntax()));
-  ASSIGN_OR_RETURN(const SqlValues values, MatchParameters(sql, command));
-  return command.page_rows == 0 ? session_->Run(sql, values) : session_->OpenCursor(sql, values, command.page_rows);
+  ASSIGN_OR_RETURN(const auto named, ParsedOr(command));
+  if (command.page_rows == 0) return session_->Run(named->sql, named->values);
+  return session_->OpenCursor(named->sql, named->values, command.page_rows);
+}
+
+bool DatabaseTransactions::SendRun(const SqlCommand& command) {
+  if (command.page_rows != 0) return false;
+  auto named = Parse(command);
+  if (!named.ok()) return false;  // the other half says why
+  parsed_ = *std::move(named);
+  return session_->SendRun(parsed_->sql, parsed_->values);
 }
 
 absl::StatusOr<CommitVerdict> DatabaseTransactions::Commit(const std::optional<TransactionStep>& step,
@@ -35,24 +72,39 @@ absl::StatusOr<CommitVerdict> DatabaseTransactions::Commit(const std::optional<T
   return CommitVerdict();
 }
 
+bool DatabaseTransactions::SendCommit(const std::optional<TransactionStep>& step, const StepRecord& record) {
+  std::optional<Statement> statement;
+  if (step) statement = RecordStatement(table_, identity_, *step, record);
+  return session_->SendCommit(statement ? &*statement : nullptr);
+}
+
+std::optional<Statement> DatabaseTransactions::ResultStatement(const std::optional<TransactionStep>& step,
+                                                               const StepRecord& record) const {
+  if (!step) return std::nullopt;
+  return RecordResultStatement(table_, identity_, *step, record);
+}
+
 absl::StatusOr<CommitVerdict> DatabaseTransactions::Execute(const SqlCommand& command,
                                                             const std::optional<TransactionStep>& step,
                                                             std::int64_t completed_at_ms) {
-  ASSIGN_OR_RETURN(const NamedSql sql, ParseNamedSql(command.sql, session_->syntax()));
-  ASSIGN_OR_RETURN(const SqlValues values, MatchParameters(sql, command));
+  ASSIGN_OR_RETURN(const auto named, ParsedOr(command));
   CommitVerdict verdict;
-  verdict.recorded.completed_at_ms = completed_at_ms;
-  std::optional<Statement> statement;
-  if (step) {
-    verdict.recorded.step_id = step->step_id;
-    verdict.recorded.name = step->name;
-    verdict.recorded.started_at_ms = step->started_at_ms;
-    statement = RecordResultStatement(table_, identity_, *step, verdict.recorded);
-  }
-  ASSIGN_OR_RETURN(auto outcome, session_->RunAndCommit(sql, values, statement ? &*statement : nullptr));
+  verdict.recorded = RecordOfResult(step, completed_at_ms);
+  const std::optional<Statement> statement = ResultStatement(step, verdict.recorded);
+  ASSIGN_OR_RETURN(auto outcome, session_->RunAndCommit(named->sql, named->values, statement ? &*statement : nullptr));
   if (const auto* failure = std::get_if<SqlFailure>(&outcome)) return Judge(*failure, step);
   verdict.recorded.outcome = Outcome{Outcome::Kind::kValue, {std::move(std::get<std::string>(outcome))}};
   return verdict;
+}
+
+bool DatabaseTransactions::SendExecute(const SqlCommand& command, const std::optional<TransactionStep>& step,
+                                       std::int64_t completed_at_ms) {
+  auto named = Parse(command);
+  if (!named.ok()) return false;
+  parsed_ = *std::move(named);
+  const StepRecord record = RecordOfResult(step, completed_at_ms);
+  const std::optional<Statement> statement = ResultStatement(step, record);
+  return session_->SendRunAndCommit(parsed_->sql, parsed_->values, statement ? &*statement : nullptr);
 }
 
 SqlSession& DatabaseTransactions::Reader() {

@@ -30,11 +30,26 @@ class DatabaseTransactions final : public TransactionStorage {
   absl::StatusOr<CommitVerdict> Commit(const std::optional<TransactionStep>& step, const StepRecord& record) override;
   absl::StatusOr<CommitVerdict> Execute(const SqlCommand& command, const std::optional<TransactionStep>& step,
                                         std::int64_t completed_at_ms) override;
-  void RollBack() override { session_->RollBack(); }
+  void RollBack() override;
+  bool SendRun(const SqlCommand& command) override;
+  bool SendCommit(const std::optional<TransactionStep>& step, const StepRecord& record) override;
+  bool SendExecute(const SqlCommand& command, const std::optional<TransactionStep>& step,
+                   std::int64_t completed_at_ms) override;
+  SqlArrival Poll() override { return session_->Poll(); }
+  SqlWait WaitsFor() override { return session_->WaitsFor(); }
   absl::StatusOr<std::optional<CommitVerdict>> Recorded(const TransactionStep& step) override;
   void Interrupt() override { session_->Interrupt(); }
 
  private:
+  struct Named {
+    NamedSql sql;
+    SqlValues values;
+  };
+  absl::StatusOr<std::unique_ptr<Named>> Parse(const SqlCommand& command) const;
+  // What the first half has parsed, or else the command.
+  absl::StatusOr<std::unique_ptr<Named>> ParsedOr(const SqlCommand& command);
+  std::optional<Statement> ResultStatement(const std::optional<TransactionStep>& step, const StepRecord& record) const;
+
   SqlSession& Reader();
   absl::StatusOr<CommitVerdict> Judge(const SqlFailure& failure, const std::optional<TransactionStep>& step);
 
@@ -43,6 +58,7 @@ class DatabaseTransactions final : public TransactionStorage {
   const Identity identity_;
   const std::function<std::unique_ptr<SqlSession>()> open_reader_;
   std::unique_ptr<SqlSession> reader_;  // opened by its first use
+  std::unique_ptr<Named> parsed_;       // by a first half
 };
 
 }  // namespace dbos::sidecar

@@ -1,8 +1,10 @@
 // TransactionStorage: the interface between the rules of transactions and the application database. One session, with
 // the records of steps in the same commits.
 //
+// Run, Commit and Execute come in two halves as well, see SqlSession: SendRun with the same arguments first, then Run.
+//
 // Threads:  one at a time; Interrupt from any.
-// Blocking: every call but Begin and Interrupt, at most up to the deadline of Begin.
+// Blocking: every call but Begin, Interrupt, the Sends and Poll, at most up to the deadline of Begin.
 // Errors:   Unavailable         the connection was lost and the transaction with it; a commit may have happened
 //           DeadlineExceeded    the transaction's time is over, or it was interrupted; it was rolled back
 //           InvalidArgument     the statement or a parameter is not as it must be; the message names the fix
@@ -60,6 +62,18 @@ class TransactionStorage {
   virtual absl::StatusOr<CommitVerdict> Execute(const SqlCommand& command, const std::optional<TransactionStep>& step,
                                                 std::int64_t completed_at_ms) = 0;
   virtual void RollBack() = 0;
+
+  // False: nothing was sent, and the call itself has to be made, which may block.
+  virtual bool SendRun(const SqlCommand& /*command*/) { return false; }
+  virtual bool SendCommit(const std::optional<TransactionStep>& /*step*/, const StepRecord& /*record*/) {
+    return false;
+  }
+  virtual bool SendExecute(const SqlCommand& /*command*/, const std::optional<TransactionStep>& /*step*/,
+                           std::int64_t /*completed_at_ms*/) {
+    return false;
+  }
+  virtual SqlArrival Poll() { return SqlArrival::kMayBlock; }
+  virtual SqlWait WaitsFor() { return {}; }
 
   // What is recorded for the step in the application database; a verdict about kRecordedBefore or kRefused, or nothing.
   virtual absl::StatusOr<std::optional<CommitVerdict>> Recorded(const TransactionStep& step) = 0;

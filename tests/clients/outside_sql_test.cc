@@ -49,8 +49,9 @@ std::ptrdiff_t ThreadsOfThisProcess() {
 TEST_F(OutsideSqlTest, ItsThreadEndsWhenItHasNothingToDoAndStartsAgain) {
   Run([](Transaction& tx) { OneStatement(tx); });
   const std::ptrdiff_t busy = ThreadsOfThisProcess();
-  for (int n = 0; n < 100 && ThreadsOfThisProcess() >= busy; ++n)
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  for (int n = 0; n < 100 && ThreadsOfThisProcess() >= busy; ++n) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));  // paces the look at the threads
+  }
   EXPECT_LT(ThreadsOfThisProcess(), busy);
   EXPECT_EQ(Run([](Transaction& tx) {
               OneStatement(tx);

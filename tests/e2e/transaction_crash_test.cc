@@ -62,6 +62,17 @@ INSTANTIATE_TEST_SUITE_P(
                       (struck.number == kFails ? "_fails" : ""));
     });
 
+// PostgreSQL was sent everything and goes on with it.
+INSTANTIATE_TEST_SUITE_P(Halves, SidecarStruckTest,
+                         Combine(ValuesIn(OnPostgres()), Values(SidecarFault{"during:tx_statement:3:kill", kSucceeds},
+                                                                SidecarFault{"during:tx_commit:1:kill", kSucceeds},
+                                                                SidecarFault{"during:tx_commit:1:stop", kSucceeds},
+                                                                SidecarFault{"during:tx_commit:2:kill", kSucceeds},
+                                                                SidecarFault{"during:tx_execute:1:kill", kSucceeds})),
+                         [](const auto& test) {
+                           return TestName(ToString(std::get<0>(test.param)) + "_" + std::get<1>(test.param).fault);
+                         });
+
 // ---------------------------------------------------------------- the app is struck in the body
 using AppStrike = std::tuple<Place, std::string>;
 class AppStruckTest : public ::testing::TestWithParam<AppStrike> {};

@@ -114,20 +114,26 @@ void PostgresLink::CloseIfEnded() {
   }
 }
 
+absl::Status PostgresLink::TakeIn() {
+  return PQconsumeInput(connection_.get()) == 1 ? absl::OkStatus() : Lost();
+}
+
 // Sending and receiving go on together: if both sides only wrote, each would wait for the other to read.
-absl::StatusOr<PostgresResult> PostgresLink::Receive(absl::Time deadline, int wake) {
-  while (true) {
-    const int unsent = PQflush(connection_.get());
-    if (unsent < 0) return Lost();
-    if (PQisBusy(connection_.get()) == 0) return PostgresResult(PQgetResult(connection_.get()));
-    pollfd waits[] = {{.fd = PQsocket(connection_.get()), .events = POLLIN, .revents = 0},
-                      {.fd = wake, .events = POLLIN, .revents = 0}};  // a negative one is passed over
-    if (unsent > 0) waits[0].events = POLLIN | POLLOUT;
-    const int ready = poll(waits, 2, MillisecondsUntil(deadline));
-    if (ready < 0 && errno != EINTR) return Lost();
-    if (ready == 0 || waits[1].revents != 0) return absl::DeadlineExceededError("the database did not answer in time");
-    if (PQconsumeInput(connection_.get()) != 1) return Lost();
-  }
+absl::Status PostgresLink::Await(absl::Time deadline, int wake) {
+  const int unsent = PQflush(connection_.get());
+  if (unsent < 0) return Lost();
+  pollfd waits[] = {{.fd = PQsocket(connection_.get()), .events = POLLIN, .revents = 0},
+                    {.fd = wake, .events = POLLIN, .revents = 0}};  // a negative one is passed over
+  if (unsent > 0) waits[0].events = POLLIN | POLLOUT;
+  const int ready = poll(waits, 2, MillisecondsUntil(deadline));
+  if (ready < 0 && errno != EINTR) return Lost();
+  if (ready == 0 || waits[1].revents != 0) return absl::DeadlineExceededError("the database did not answer in time");
+  return TakeIn();
+}
+
+absl::StatusOr<PostgresResult> PostgresLink::Receive(absl::Time deadline) {
+  while (PQisBusy(connection_.get()) != 0) RETURN_IF_ERROR(Await(deadline, -1));
+  return PostgresResult(PQgetResult(connection_.get()));
 }
 
 bool PostgresLink::InTransaction() const {

@@ -1,7 +1,7 @@
 // PostgresLink: one libpq connection: opening it, and waiting for its answers until a deadline.
 //
 // Threads:  one at a time.
-// Blocking: Open, Apply, Receive, RollBackIfOpen.
+// Blocking: Open, Apply, Await, Receive, RollBackIfOpen.
 // Errors:   those of postgres_errors.h; DeadlineExceeded when an answer did not come in time. What lost the connection
 //           has closed it.
 #pragma once
@@ -38,6 +38,7 @@ class PostgresLink {
 
   bool is_open() const { return connection_ != nullptr; }
   PGconn* get() const { return connection_.get(); }
+  int socket() const { return PQsocket(connection_.get()); }  // negative when it is not open
   const PostgresParameters& parameters() const { return parameters_; }
   // CockroachDB tells its version when a session begins; its URLs are PostgreSQL's.
   bool is_cockroach() const;
@@ -53,9 +54,13 @@ class PostgresLink {
   // Closes it if the server has ended the session while it was idle.
   void CloseIfEnded();
 
-  // The next result, or null where one command's results end. Goes on sending meanwhile. Readable `wake` ends it as the
+  // Takes in what has come.
+  absl::Status TakeIn();
+  // Waits until there is something to take in, and does so; goes on sending meanwhile. Readable `wake` ends it as the
   // deadline does.
-  absl::StatusOr<PostgresResult> Receive(absl::Time deadline = absl::InfiniteFuture(), int wake = -1);
+  absl::Status Await(absl::Time deadline, int wake);
+  // The next result, or null where one command's results end.
+  absl::StatusOr<PostgresResult> Receive(absl::Time deadline = absl::InfiniteFuture());
 
   bool InTransaction() const;
   // Closes it where that fails or takes longer.

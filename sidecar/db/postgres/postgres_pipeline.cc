@@ -67,11 +67,14 @@ absl::Status PostgresPipeline::Open() {
 bool PostgresPipeline::SetRunning(bool running) {
   MutexLock lock(mu_);
   running_ = running;
+  if (running || !std::exchange(interrupted_, false)) return true;
   std::uint64_t interrupts = 0;
-  return running || read(wake_, &interrupts, sizeof(interrupts)) != sizeof(interrupts);
+  DBOS_CHECK(read(wake_, &interrupts, sizeof(interrupts)) == sizeof(interrupts));
+  return false;
 }
 
 void PostgresPipeline::EndUse() {
+  if (started_) static_cast<void>(Finish());
   SetRunning(false);  // an interrupt that came when nothing ran any longer is over
   link_.RollBackIfOpen(absl::Now() + kPatience);
   if (std::exchange(spent_, false)) link_.Close();
@@ -80,21 +83,39 @@ void PostgresPipeline::EndUse() {
 void PostgresPipeline::Interrupt() {
   MutexLock lock(mu_);
   if (!running_) return;
+  interrupted_ = true;
   const std::uint64_t one = 1;
   DBOS_CHECK(write(wake_, &one, sizeof(one)) == sizeof(one));
 }
 
-absl::StatusOr<PostgresTrip> PostgresPipeline::Run(std::span<PostgresCall> calls, const PostgresLimits& limits) {
+void PostgresPipeline::Start(std::span<PostgresCall> calls, const PostgresLimits& limits) {
   SetRunning(true);
   limits_ = limits;
   rows_bytes_ = 0;
-  PostgresTrip trip;
-  absl::Status status = Send(calls);
-  if (status.ok()) status = Receive(trip);
+  trip_ = {};
+  answered_ = 0;
+  started_ = true;
+  sent_status_ = Send(calls);
+  if (sent_status_.ok()) BeginAnswer();
+}
+
+PostgresPipeline::Arrival PostgresPipeline::Poll() {
+  if (sent_status_.ok()) sent_status_ = link_.TakeIn();
+  if (!sent_status_.ok()) return Arrival::kFailed;
+  const absl::StatusOr<bool> all = Take();
+  sent_status_ = all.status();
+  if (!sent_status_.ok() || trip_.error != nullptr || trip_.too_large) return Arrival::kFailed;
+  return *all ? Arrival::kAll : Arrival::kNotYet;
+}
+
+absl::StatusOr<PostgresTrip> PostgresPipeline::Finish() {
+  absl::Status status = std::exchange(sent_status_, absl::OkStatus());
+  if (status.ok()) status = Receive();
   if (status.ok() && PQexitPipelineMode(link_.get()) != 1) status = link_.Lost();
-  if (!SetRunning(false)) trip.stopped = true;
+  started_ = false;
+  if (!SetRunning(false)) trip_.stopped = true;
   if (!status.ok()) return status;
-  return trip;
+  return std::move(trip_);
 }
 
 absl::Status PostgresPipeline::Send(std::span<PostgresCall> calls) {
@@ -145,41 +166,68 @@ absl::Status PostgresPipeline::SendForgotten() {
   return absl::OkStatus();
 }
 
-// Reads the answers to everything that was sent, and the end of the pipeline. The server skips what follows an error.
-absl::Status PostgresPipeline::Receive(PostgresTrip& trip) {
-  for (const Sent& sent : sent_) RETURN_IF_ERROR(ReceiveAnswer(sent, trip));
-  ASSIGN_OR_RETURN(const PostgresResult end, Next(trip));
-  return PQresultStatus(end.get()) == PGRES_PIPELINE_SYNC ? absl::OkStatus() : link_.Lost();
+absl::Status PostgresPipeline::Receive() {
+  while (true) {
+    ASSIGN_OR_RETURN(const bool all, Take());
+    if (all) return absl::OkStatus();
+    RETURN_IF_ERROR(Await());
+  }
 }
 
-absl::Status PostgresPipeline::ReceiveAnswer(const Sent& sent, PostgresTrip& trip) {
-  const bool rows = sent.kind == Sent::Kind::kCall && sent.call->with_rows() && trip.error == nullptr;
-  if (rows) PQsetSingleRowMode(link_.get());
-  PostgresResult last;
-  while (true) {
-    ASSIGN_OR_RETURN(PostgresResult result, Next(trip));
-    if (result == nullptr) break;
-    const ExecStatusType status = PQresultStatus(result.get());
-    if (status == PGRES_SINGLE_TUPLE || (rows && status == PGRES_TUPLES_OK)) {
-      TakeRows(result.get(), trip);
-    } else if (status == PGRES_PIPELINE_SYNC || status == PGRES_COPY_IN || status == PGRES_COPY_OUT ||
-               status == PGRES_COPY_BOTH) {
-      return link_.Lost();
-    } else if (!IsOk(result.get()) && status != PGRES_PIPELINE_ABORTED && status != PGRES_EMPTY_QUERY) {
-      RETURN_IF_ERROR(TakeError(sent, std::move(result), trip));
-      continue;
-    }
-    last = std::move(result);
+// Reads what has come of the answers to everything that was sent, and of the end of the pipeline. The server skips what
+// follows an error. True: that was all.
+absl::StatusOr<bool> PostgresPipeline::Take() {
+  while (answered_ <= sent_.size()) {
+    if (PQisBusy(link_.get()) != 0) return false;
+    RETURN_IF_ERROR(TakeResult(PostgresResult(PQgetResult(link_.get()))));
   }
-  if (trip.error != nullptr && sent.kind == Sent::Kind::kForget) prepared_.KeepForgotten(sent.key);
-  if (trip.error != nullptr || last == nullptr) return absl::OkStatus();
-  if (sent.kind == Sent::Kind::kPrepare) prepared_.Use(sent.key).on_server = true;
-  if (sent.kind == Sent::Kind::kCall) trip.results.push_back(std::move(last));
+  return true;
+}
+
+// Before the first result of a call.
+void PostgresPipeline::BeginAnswer() {
+  last_ = nullptr;
+  if (answered_ < sent_.size() && HasRows(sent_[answered_])) PQsetSingleRowMode(link_.get());
+}
+
+bool PostgresPipeline::HasRows(const Sent& sent) const {
+  return sent.kind == Sent::Kind::kCall && sent.call->with_rows() && trip_.error == nullptr;
+}
+
+absl::Status PostgresPipeline::TakeResult(PostgresResult result) {
+  const ExecStatusType status = PQresultStatus(result.get());
+  if (answered_ == sent_.size()) {
+    ++answered_;
+    return status == PGRES_PIPELINE_SYNC ? absl::OkStatus() : link_.Lost();
+  }
+  const Sent& sent = sent_[answered_];
+  if (result == nullptr) {
+    EndAnswer(sent);
+    ++answered_;
+    BeginAnswer();
+    return absl::OkStatus();
+  }
+  if (status == PGRES_SINGLE_TUPLE || (status == PGRES_TUPLES_OK && HasRows(sent))) {
+    TakeRows(result.get());
+  } else if (status == PGRES_PIPELINE_SYNC || status == PGRES_COPY_IN || status == PGRES_COPY_OUT ||
+             status == PGRES_COPY_BOTH) {
+    return link_.Lost();
+  } else if (!IsOk(result.get()) && status != PGRES_PIPELINE_ABORTED && status != PGRES_EMPTY_QUERY) {
+    return TakeError(sent, std::move(result));
+  }
+  last_ = std::move(result);
   return absl::OkStatus();
 }
 
+void PostgresPipeline::EndAnswer(const Sent& sent) {
+  if (trip_.error != nullptr && sent.kind == Sent::Kind::kForget) prepared_.KeepForgotten(sent.key);
+  if (trip_.error != nullptr || last_ == nullptr) return;
+  if (sent.kind == Sent::Kind::kPrepare) prepared_.Use(sent.key).on_server = true;
+  if (sent.kind == Sent::Kind::kCall) trip_.results.push_back(std::move(last_));
+}
+
 // An error when the session is over.
-absl::Status PostgresPipeline::TakeError(const Sent& sent, PostgresResult result, PostgresTrip& trip) {
+absl::Status PostgresPipeline::TakeError(const Sent& sent, PostgresResult result) {
   const char* sqlstate = PQresultErrorField(result.get(), PG_DIAG_SQLSTATE);
   if (sqlstate == nullptr) return link_.Lost();
   if (EndsSession(result.get())) {
@@ -189,55 +237,57 @@ absl::Status PostgresPipeline::TakeError(const Sent& sent, PostgresResult result
         "the connection to PostgreSQL was ended: ", message == nullptr ? "" : message, " (SQLSTATE ", sqlstate, ")"));
   }
   const std::string_view code = sqlstate;
-  trip.error_is_stale = sent.prepared_before && (code == "0A000" || code == "26000");
+  trip_.error_is_stale = sent.prepared_before && (code == "0A000" || code == "26000");
   if (code == "26000") prepared_.Clear();  // somebody made the session forget them
   const bool may_be_stale = sent.prepared_before && MayBeOfOldTypes(code);
-  if (sent.kind == Sent::Kind::kPrepare || trip.error_is_stale || may_be_stale) prepared_.Forget(sent.key);
-  if (trip.error == nullptr) trip.error = std::move(result);
+  if (sent.kind == Sent::Kind::kPrepare || trip_.error_is_stale || may_be_stale) prepared_.Forget(sent.key);
+  if (trip_.error == nullptr) trip_.error = std::move(result);
   return absl::OkStatus();
 }
 
-void PostgresPipeline::TakeRows(const PGresult* result, PostgresTrip& trip) {
+void PostgresPipeline::TakeRows(const PGresult* result) {
   const int columns = PQnfields(result);
-  if (trip.types.empty()) {
+  if (trip_.types.empty()) {
     for (int column = 0; column < columns; ++column) {
-      trip.rows.columns.push_back({PQfname(result, column), ""});
-      trip.types.push_back(PQftype(result, column));
+      trip_.rows.columns.push_back({PQfname(result, column), ""});
+      trip_.types.push_back(PQftype(result, column));
     }
   }
   for (int row = 0; row < PQntuples(result); ++row) {
-    for (int column = 0; column < columns && !trip.too_large; ++column) {
+    for (int column = 0; column < columns && !trip_.too_large; ++column) {
       const auto length = static_cast<std::size_t>(PQgetlength(result, row, column));
       rows_bytes_ += length + kSqlCellBytes;
-      trip.too_large = rows_bytes_ > limits_.rows_bytes_max;
+      trip_.too_large = rows_bytes_ > limits_.rows_bytes_max;
       if (PQgetisnull(result, row, column) != 0) {
-        trip.rows.cells.emplace_back(std::nullopt);
+        trip_.rows.cells.emplace_back(std::nullopt);
       } else {
-        trip.rows.cells.emplace_back(std::string(PQgetvalue(result, row, column), length));
+        trip_.rows.cells.emplace_back(std::string(PQgetvalue(result, row, column), length));
       }
     }
   }
-  if (!trip.too_large) return;
-  trip.rows.cells.clear();
+  if (!trip_.too_large) return;
+  trip_.rows.cells.clear();
   if (!spent_) Cancel();
 }
 
-// The next result. When time is over, what runs is cancelled, and its answer awaited a little longer. Again and again,
+// Waits for more. When time is over, what runs is cancelled, and its answer awaited a little longer. Again and again,
 // since a cancel that reaches the server before the statement has begun there is lost.
-absl::StatusOr<PostgresResult> PostgresPipeline::Next(PostgresTrip& trip) {
-  absl::Duration pause = kFirstCancelPause;
-  while (true) {
-    absl::StatusOr<PostgresResult> result = link_.Receive(limits_.deadline, trip.stopped ? -1 : wake_);
-    if (!absl::IsDeadlineExceeded(result.status())) return result;
-    const absl::Time now = absl::Now();
-    if (!std::exchange(trip.stopped, true)) give_up_ = now + kPatience;
-    if (now >= give_up_) break;
-    Cancel();
-    limits_.deadline = std::min(now + pause, give_up_);
-    pause *= 2;
+absl::Status PostgresPipeline::Await() {
+  absl::Status status = link_.Await(limits_.deadline, trip_.stopped ? -1 : wake_);
+  if (!absl::IsDeadlineExceeded(status)) return status;
+  const absl::Time now = absl::Now();
+  if (!std::exchange(trip_.stopped, true)) {
+    give_up_ = now + kPatience;
+    cancel_pause_ = kFirstCancelPause;
   }
-  link_.Close();
-  return absl::UnavailableError("the database did not answer, nor did it end the statement when it was told to");
+  if (now >= give_up_) {
+    link_.Close();
+    return absl::UnavailableError("the database did not answer, nor did it end the statement when it was told to");
+  }
+  Cancel();
+  limits_.deadline = std::min(now + cancel_pause_, give_up_);
+  cancel_pause_ *= 2;
+  return absl::OkStatus();
 }
 
 // In a thread of its own, since libpq connects for it, and may wait long for a server that is gone.

@@ -1,10 +1,11 @@
-// PostgresPipeline: round trips of a session that runs users' transactions. Each carries any number of calls.
+// PostgresPipeline: round trips of a session that runs users' transactions. Each carries any number of calls. A thread
+// that must not block starts one, and polls until what has come is worth a Finish.
 //
 // A call that takes too long is cancelled at the server. The cancel may arrive late, and must not hit what runs next:
 // the connection is then spent, and closed by EndUse.
 //
 // Threads:  one at a time; Interrupt from any.
-// Blocking: Connect and Run.
+// Blocking: Connect, Finish and Run.
 // Errors:   those of postgres_errors.h.
 #pragma once
 
@@ -57,8 +58,22 @@ class PostgresPipeline {
   // Does nothing when connected.
   absl::Status Connect();
 
+  // Sends the calls, which are there until Finish.
+  void Start(std::span<PostgresCall> calls, const PostgresLimits& limits);
+  bool started() const { return started_; }
+  // kAll: everything went well, and Finish does not block. kFailed: something did not; the rest may have to be awaited.
+  enum class Arrival { kNotYet, kAll, kFailed };
+  Arrival Poll();
+  // Tries to send it.
+  bool HasMoreToSend() { return link_.is_open() && PQflush(link_.get()) == 1; }
+  // What has come already, after kAll.
+  const PostgresTrip& trip() const { return trip_; }
   // What the database has against a call is in the trip. Unavailable: the connection is lost.
-  absl::StatusOr<PostgresTrip> Run(std::span<PostgresCall> calls, const PostgresLimits& limits);
+  absl::StatusOr<PostgresTrip> Finish();
+  absl::StatusOr<PostgresTrip> Run(std::span<PostgresCall> calls, const PostgresLimits& limits) {
+    Start(calls, limits);
+    return Finish();
+  }
 
   // No transaction is open any longer.
   void EndUse();
@@ -81,25 +96,36 @@ class PostgresPipeline {
   absl::Status SendUnnamed(const PostgresCall& call, Sent sent);
   absl::Status SendKept(const PostgresCall& call);
   absl::Status SendForgotten();
-  absl::Status Receive(PostgresTrip& trip);
-  absl::Status ReceiveAnswer(const Sent& sent, PostgresTrip& trip);
-  absl::StatusOr<PostgresResult> Next(PostgresTrip& trip);
-  absl::Status TakeError(const Sent& sent, PostgresResult result, PostgresTrip& trip);
-  void TakeRows(const PGresult* result, PostgresTrip& trip);
+  absl::Status Receive();
+  absl::StatusOr<bool> Take();
+  absl::Status TakeResult(PostgresResult result);
+  void BeginAnswer();
+  bool HasRows(const Sent& sent) const;
+  void EndAnswer(const Sent& sent);
+  absl::Status TakeError(const Sent& sent, PostgresResult result);
+  void TakeRows(const PGresult* result);
+  absl::Status Await();
   void Cancel();
 
   PostgresLink link_;
   Dialect dialect_;  // of the server that answers, once connected
   PreparedStatements prepared_;
   std::vector<Sent> sent_;
+  bool started_ = false;
+  absl::Status sent_status_;  // of what was sent, until Finish
+  std::size_t answered_ = 0;  // of what was sent, and of its end
+  PostgresResult last_;       // of what is being answered
+  PostgresTrip trip_;
   PostgresLimits limits_;       // of what runs
   std::size_t rows_bytes_ = 0;  // that it has returned
   bool spent_ = false;          // a cancel was sent
   absl::Time give_up_;          // on the answer to what was stopped
-  const int wake_;              // an event file: somebody interrupts
+  absl::Duration cancel_pause_;
+  const int wake_;  // an event file: somebody interrupts
 
   Mutex mu_;
   bool running_ ABSL_GUARDED_BY(mu_) = false;
+  bool interrupted_ ABSL_GUARDED_BY(mu_) = false;
 };
 
 }  // namespace dbos::sidecar

@@ -66,10 +66,16 @@ void PostgresSession::Begin(const TransactionMode& mode, absl::Time deadline, st
   state_ = State::kBegun;
 }
 
+bool PostgresSession::IsOfTheSessionsKind() const {
+  return mode_.isolation == Isolation::kSerializable && !mode_.read_only && !mode_.deferrable &&
+         !pipeline_.through_pooler();
+}
+
 PostgresSession::Calls PostgresSession::Opening() const {
   Calls calls;
   if (state_ != State::kBegun) return calls;
-  calls.push_back(PostgresCall(BeginText(pipeline_.dialect(), mode_)).Kept());
+  const bool plain = IsOfTheSessionsKind();  // to set the isolation costs PostgreSQL 20 us of processor time
+  calls.push_back(PostgresCall(plain ? "BEGIN" : BeginText(pipeline_.dialect(), mode_)).Kept());
   if (pipeline_.through_pooler()) calls.emplace_back(kLocalSettings);
   return calls;
 }
@@ -89,12 +95,17 @@ absl::Status PostgresSession::End(absl::Status why) {
 // A connection that broke before the transaction began took nothing along: it is opened again. COMMIT is never sent
 // twice, since its answer may be all that was lost.
 absl::StatusOr<PostgresTrip> PostgresSession::Exchange(Calls& calls, Ends ends) {
-  if (absl::Now() >= limits_.deadline) return TimeIsOver();
-  if (state_ != State::kBegun) return pipeline_.Run(calls, limits_);
-  pipeline_.link().CloseIfEnded();
-  const bool lay_idle = pipeline_.link().is_open();
-  RETURN_IF_ERROR(pipeline_.Connect());
-  absl::StatusOr<PostgresTrip> trip = pipeline_.Run(calls, limits_);
+  bool lay_idle = state_ == State::kBegun;
+  if (!pipeline_.started()) {
+    if (absl::Now() >= limits_.deadline) return TimeIsOver();
+    if (lay_idle) {
+      pipeline_.link().CloseIfEnded();
+      lay_idle = pipeline_.link().is_open();
+      RETURN_IF_ERROR(pipeline_.Connect());
+    }
+    pipeline_.Start(calls, limits_);
+  }
+  absl::StatusOr<PostgresTrip> trip = pipeline_.Finish();
   if (!absl::IsUnavailable(trip.status()) || !lay_idle || ends == Ends::kYes) return trip;
   RETURN_IF_ERROR(pipeline_.Connect());
   return pipeline_.Run(calls, limits_);
@@ -134,12 +145,17 @@ SqlFailure PostgresSession::Failed(const PostgresTrip& trip, const Calls& calls,
 
 absl::StatusOr<SqlAnswer> PostgresSession::Run(const NamedSql& sql, const SqlValues& values) {
   if (state_ == State::kAborted) return AbortedBy(failure_);
-  RETURN_IF_ERROR(Ready());
-  Calls calls = Opening();
-  calls.push_back(PostgresCall(sql, values).Kept().WithRows());
-  ASSIGN_OR_RETURN(PostgresTrip trip, Send(calls, Ends::kNo));
-  if (trip.error != nullptr) return Failed(trip, calls, {&sql, calls.size() - 1});
+  ASSIGN_OR_RETURN(Question question, SentOr([&] { return Running(sql, values); }));
+  ASSIGN_OR_RETURN(PostgresTrip trip, Send(question.calls, Ends::kNo));
+  if (trip.error != nullptr) return Failed(trip, question.calls, question.place);
   return Rows(std::move(trip));
+}
+
+PostgresSession::Question PostgresSession::Running(const NamedSql& sql, const SqlValues& values) const {
+  Question question = {Opening(), {}};
+  question.place = {&sql, question.calls.size()};
+  question.calls.push_back(PostgresCall(sql, values).Kept().WithRows());
+  return question;
 }
 
 absl::StatusOr<SqlAnswer> PostgresSession::Rows(PostgresTrip trip) {
@@ -247,15 +263,19 @@ absl::StatusOr<SqlAnswer> PostgresSession::Commit(const Statement* record) {
     RollBack();  // nothing was done
     return SqlRows();
   }
-  RETURN_IF_ERROR(Ready());
-  Calls calls = Opening();
-  if (record != nullptr) calls.push_back(CallOf(*record));
-  return CommitWith(std::move(calls));
+  ASSIGN_OR_RETURN(Question question, SentOr([&] { return Committing(record); }));
+  return CommitWith(std::move(question.calls));
 }
 
-// The calls, and COMMIT behind them.
+PostgresSession::Question PostgresSession::Committing(const Statement* record) {
+  Question question = {Opening(), {}};
+  if (record != nullptr) question.calls.push_back(CallOf(*record));
+  question.calls.push_back(PostgresCall("COMMIT").Kept());
+  return question;
+}
+
+// The last of the calls is COMMIT.
 absl::StatusOr<SqlAnswer> PostgresSession::CommitWith(Calls calls) {
-  calls.push_back(PostgresCall("COMMIT").Kept());
   ASSIGN_OR_RETURN(const PostgresTrip trip, Send(calls, Ends::kYes));
   if (trip.error != nullptr) {
     const SqlFailure failure = Failed(trip, calls, {});
@@ -276,6 +296,7 @@ absl::StatusOr<SqlAnswer> PostgresSession::CommitWith(Calls calls) {
 void PostgresSession::RollBack() {
   state_ = State::kNone;
   pipeline_.EndUse();
+  sent_.reset();
 }
 
 // For a call outside of a transaction.

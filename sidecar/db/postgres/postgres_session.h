@@ -8,8 +8,10 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
+#include "sidecar/base/status.h"
 #include "sidecar/db/postgres/postgres_catalog.h"
 #include "sidecar/db/postgres/postgres_pipeline.h"
 #include "sidecar/db/sql_session.h"
@@ -18,9 +20,9 @@ namespace dbos::sidecar {
 
 class PostgresSession : public SqlSession {
  public:
-  PostgresSession(PostgresParameters parameters, PasswordSource password, std::string schema,
+  PostgresSession(PostgresParameters parameters, PasswordSource password, const std::string& schema,
                   std::shared_ptr<PostgresCatalog> catalog)
-      : pipeline_(std::move(parameters), std::move(password), std::move(schema)), catalog_(std::move(catalog)) {}
+      : pipeline_(std::move(parameters), std::move(password), schema), catalog_(std::move(catalog)) {}
 
   SqlSyntax syntax() const override { return SqlSyntax::kPostgres; }
   void Begin(const TransactionMode& mode, absl::Time deadline, std::size_t rows_bytes_max) override;
@@ -31,6 +33,11 @@ class PostgresSession : public SqlSession {
   absl::StatusOr<SqlAnswer> Commit(const Statement* record) override;
   absl::StatusOr<SqlOutcome> RunAndCommit(const NamedSql& sql, const SqlValues& values,
                                           const Statement* record) override;
+  bool SendRun(const NamedSql& sql, const SqlValues& values) override;
+  bool SendCommit(const Statement* record) override;
+  bool SendRunAndCommit(const NamedSql& sql, const SqlValues& values, const Statement* record) override;
+  SqlArrival Poll() override;
+  SqlWait WaitsFor() override { return {pipeline_.link().socket(), pipeline_.HasMoreToSend()}; }
   void RollBack() override;
   absl::StatusOr<Result> Execute(const Statement& statement) override;
   absl::Status RunScript(const std::string& sql) override;
@@ -44,6 +51,8 @@ class PostgresSession : public SqlSession {
 
   // The calls that a transaction begins with, where it has not begun.
   Calls Opening() const;
+  // The session's own transactions are of the kind that is asked for.
+  bool IsOfTheSessionsKind() const;
   // Sends the calls of a transaction, the last of which may be its COMMIT. The transaction is over when it returns an
   // error.
   enum class Ends { kNo, kYes };
@@ -64,9 +73,26 @@ class PostgresSession : public SqlSession {
   };
   // The failure of a trip, which aborts the transaction.
   SqlFailure Failed(const PostgresTrip& trip, const Calls& calls, const Place& place);
+  // The calls of a round trip, and where the user's statement is.
+  struct Question {
+    Calls calls;
+    Place place;
+  };
+  Question Running(const NamedSql& sql, const SqlValues& values) const;
+  Question Committing(const Statement* record);
+  bool MaySend();
+  bool SendHalf(Question question);
+  // What was sent, or else what `make` makes.
+  template <typename Make>
+  absl::StatusOr<Question> SentOr(Make make) {
+    if (sent_) return *std::exchange(sent_, std::nullopt);
+    RETURN_IF_ERROR(Ready());
+    return make();
+  }
+  std::shared_ptr<const PostgresShape> ShapeToJoin(const NamedSql& sql, const SqlValues& values);
+  Question Joined(const NamedSql& sql, const SqlValues& values, const Statement* record, const PostgresShape& shape);
   // RunAndCommit in one round trip; none: it cannot be done, and nothing was.
-  absl::StatusOr<std::optional<SqlOutcome>> RunJoined(const NamedSql& sql, const SqlValues& values,
-                                                      const Statement* record, const PostgresShape& shape);
+  absl::StatusOr<std::optional<SqlOutcome>> RunJoined(Question question);
   // And in two. `tried`: what was joined in vain before, or null.
   absl::StatusOr<SqlOutcome> RunApart(const NamedSql& sql, const SqlValues& values, const Statement* record,
                                       const PostgresShape* tried);
@@ -80,6 +106,8 @@ class PostgresSession : public SqlSession {
   const std::shared_ptr<PostgresCatalog> catalog_;
   std::unordered_map<const Query*, PostgresQuery> queries_;  // as they are sent, in each form
   std::unordered_map<const Query*, PostgresQuery> one_row_queries_;
+
+  std::optional<Question> sent_;  // and not taken yet
 
   State state_ = State::kNone;
   TransactionMode mode_;

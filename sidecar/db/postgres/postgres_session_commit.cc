@@ -15,39 +15,47 @@ namespace dbos::sidecar {
 absl::StatusOr<SqlOutcome> PostgresSession::RunAndCommit(const NamedSql& sql, const SqlValues& values,
                                                          const Statement* record) {
   RETURN_IF_ERROR(Ready());
-  const std::string key = PostgresCall(sql, values).Key();
-  std::shared_ptr<const PostgresShape> shape = catalog_->Shape(key);
-  const bool may_join = state_ == State::kBegun && CanJoin(sql) && pipeline_.dialect().joins_statements;
-  if (shape == nullptr && !sql.returns_rows) shape = std::make_shared<const PostgresShape>();
-  if (!may_join || shape == nullptr || !shape->joins) return RunApart(sql, values, record, shape.get());
-  ASSIGN_OR_RETURN(std::optional<SqlOutcome> outcome, RunJoined(sql, values, record, *shape));
+  const std::shared_ptr<const PostgresShape> shape = ShapeToJoin(sql, values);
+  const bool may_join = sent_ || (shape != nullptr && shape->joins);
+  if (!may_join) return RunApart(sql, values, record, shape.get());
+  ASSIGN_OR_RETURN(Question question, SentOr([&] { return Joined(sql, values, record, *shape); }));
+  ASSIGN_OR_RETURN(std::optional<SqlOutcome> outcome, RunJoined(std::move(question)));
   if (outcome) return *std::move(outcome);
-  catalog_->ForgetShape(key);
+  catalog_->ForgetShape(PostgresCall(sql, values).Key());
   return RunApart(sql, values, record, shape.get());
 }
 
+// What the statement returns, as far as that is known; null where it cannot be part of another.
+std::shared_ptr<const PostgresShape> PostgresSession::ShapeToJoin(const NamedSql& sql, const SqlValues& values) {
+  if (state_ != State::kBegun || !CanJoin(sql) || !pipeline_.dialect().joins_statements) return nullptr;
+  std::shared_ptr<const PostgresShape> shape = catalog_->Shape(PostgresCall(sql, values).Key());
+  if (shape == nullptr && !sql.returns_rows) return std::make_shared<const PostgresShape>();
+  return shape;
+}
+
 // Where the session's own transactions are of the kind that is asked for, the statement is one by itself.
-absl::StatusOr<std::optional<SqlOutcome>> PostgresSession::RunJoined(const NamedSql& sql, const SqlValues& values,
-                                                                     const Statement* record,
-                                                                     const PostgresShape& shape) {
+PostgresSession::Question PostgresSession::Joined(const NamedSql& sql, const SqlValues& values, const Statement* record,
+                                                  const PostgresShape& shape) {
   const PostgresQuery* query = record == nullptr ? nullptr : &QueryOf(*record);
   JoinedStatement joined = Join({sql, values, shape, query, record, limits_.rows_bytes_max});
-  Place place = {&sql, 0, joined.offset, joined.first, joined.size};
-  Calls calls;
-  const bool alone = mode_.isolation == Isolation::kSerializable && !mode_.read_only && !mode_.deferrable &&
-                     !pipeline_.through_pooler();
-  if (!alone) calls = Opening();
-  place.call = calls.size();
-  calls.push_back(std::move(joined.call));
-  if (!alone) calls.push_back(PostgresCall("COMMIT").Kept());
-  ASSIGN_OR_RETURN(const PostgresTrip trip, Send(calls, Ends::kYes));
+  const bool alone = IsOfTheSessionsKind();
+  Question question;
+  if (!alone) question.calls = Opening();
+  question.place = {&sql, question.calls.size(), joined.offset, joined.first, joined.size};
+  question.calls.push_back(std::move(joined.call));
+  if (!alone) question.calls.push_back(PostgresCall("COMMIT").Kept());
+  return question;
+}
+
+absl::StatusOr<std::optional<SqlOutcome>> PostgresSession::RunJoined(Question question) {
+  ASSIGN_OR_RETURN(const PostgresTrip trip, Send(question.calls, Ends::kYes));
   if (trip.error == nullptr) {
-    const PGresult* result = trip.results[place.call].get();
+    const PGresult* result = trip.results[question.place.call].get();
     std::string outcome(PQgetvalue(result, 0, 0), static_cast<std::size_t>(PQgetlength(result, 0, 0)));
     RollBack();  // nothing is open
     return SqlOutcome(std::move(outcome));
   }
-  const SqlFailure failure = Failed(trip, calls, place);
+  const SqlFailure failure = Failed(trip, question.calls, question.place);
   RollBack();
   if (!trip.error_is_stale && !MayComeOfJoining(failure.sqlstate)) return SqlOutcome(failure);
   state_ = State::kBegun;
@@ -90,6 +98,7 @@ absl::StatusOr<SqlOutcome> PostgresSession::RunApart(const NamedSql& sql, const 
     call.AddText(std::get<std::string>(outcome));
     calls.push_back(std::move(call));
   }
+  calls.push_back(PostgresCall("COMMIT").Kept());
   ASSIGN_OR_RETURN(answer, CommitWith(std::move(calls)));
   if (auto* failure = std::get_if<SqlFailure>(&answer)) return std::move(*failure);
   const bool in_vain = tried != nullptr && tried->types == shape.types;

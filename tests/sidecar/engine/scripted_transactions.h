@@ -9,6 +9,10 @@
 #include <utility>
 #include <vector>
 
+#include <gtest/gtest.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
 #include "sidecar/base/mutex.h"
 #include "sidecar/engine/transaction.h"
 #include "sidecar/store/transaction_storage.h"
@@ -39,12 +43,43 @@ class Script {
   std::deque<CommitAnswer> commits;     // by default kCommitted
   std::deque<RecordedAnswer> recorded;  // by default nothing
   std::deque<absl::StatusOr<SqlAnswer>> runs;
-  Error check;
+  ExecutionStanding standing;
   WorkflowRecords::Verdict record;
-  std::function<void()> in_run;  // called while a statement runs, if set
+  // Called, if set, while a statement runs, is being sent, while the engine records, or before a rollback.
+  std::function<void()> in_run;
+  std::function<void()> in_send;
+  std::function<void()> in_record;
+  std::function<void()> in_roll_back;
+
+  // Whether there are first halves, and what Poll says once something has come.
+  bool halves = false;
+  SqlArrival arrival = SqlArrival::kAll;
+  // Something comes from the database.
+  void Arrive() { answers_.Write(); }
+  int socket() const { return answers_.file(); }
+  SqlArrival Poll() { return answers_.Read() ? arrival : SqlArrival::kNotYet; }
 
  private:
   Mutex mu_;
+  // Readable when it has been written to.
+  class EventFile {
+   public:
+    EventFile() : file_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+    ~EventFile() { close(file_); }
+    EventFile(const EventFile&) = delete;
+    EventFile& operator=(const EventFile&) = delete;
+    int file() const { return file_; }
+    void Write() const { EXPECT_EQ(eventfd_write(file_, 1), 0); }
+    bool Read() const {
+      eventfd_t events = 0;
+      return eventfd_read(file_, &events) == 0;
+    }
+
+   private:
+    const int file_;
+  };
+
+  const EventFile answers_;
   CondVar changed_;
   std::vector<std::string> log_ ABSL_GUARDED_BY(mu_);
 };
@@ -84,7 +119,20 @@ class ScriptedStorage final : public TransactionStorage {
     committed.recorded.outcome = Outcome{Outcome::Kind::kValue, {"rows"}};
     return TakeFront<Script::CommitAnswer>(script_.commits, committed);
   }
-  void RollBack() override { script_.Note("roll back"); }
+  void RollBack() override {
+    if (script_.in_roll_back) script_.in_roll_back();
+    script_.Note("roll back");
+  }
+  bool SendRun(const SqlCommand& command) override { return Send("send run " + command.sql); }
+  bool SendCommit(const std::optional<TransactionStep>& /*step*/, const StepRecord& record) override {
+    return Send("send commit with " + record.outcome->payload.data);
+  }
+  bool SendExecute(const SqlCommand& command, const std::optional<TransactionStep>& /*step*/,
+                   std::int64_t /*completed_at_ms*/) override {
+    return Send("send execute " + command.sql);
+  }
+  SqlArrival Poll() override { return script_.Poll(); }
+  SqlWait WaitsFor() override { return {script_.socket(), false}; }
   absl::StatusOr<std::optional<CommitVerdict>> Recorded(const TransactionStep& /*step*/) override {
     script_.Note("look up");
     return TakeFront<Script::RecordedAnswer>(script_.recorded, std::optional<CommitVerdict>());
@@ -92,6 +140,13 @@ class ScriptedStorage final : public TransactionStorage {
   void Interrupt() override { script_.Note("interrupt"); }
 
  private:
+  bool Send(const std::string& what) {
+    if (!script_.halves) return false;
+    script_.Note(what);
+    if (script_.in_send) script_.in_send();
+    return true;
+  }
+
   Script& script_;
 };
 
@@ -99,10 +154,11 @@ class ScriptedRecords final : public WorkflowRecords {
  public:
   explicit ScriptedRecords(Script& script) : script_(script) {}
 
-  Error Check(const ExecutionRef& /*execution*/) override { return script_.check; }
+  ExecutionStanding StandingOf(const ExecutionRef& /*execution*/) override { return script_.standing; }
   Verdict Record(RecordStepRequest request) override {
     const bool failed = request.step.outcome->kind == Outcome::Kind::kError;
     script_.Note((failed ? "engine records failure " : "engine records ") + request.step.outcome->payload.data);
+    if (script_.in_record) script_.in_record();
     return script_.record;
   }
 

@@ -37,7 +37,7 @@ CommitVerdict Failing(Kind kind, const std::string& sqlstate) {
 
 class TransactionTest : public testing::Test {
  protected:
-  TransactionAnswer Handle(TransactionRequest request) { return transaction_.Handle(std::move(request), kNow); }
+  TransactionAnswer Handle(TransactionRequest request) { return transaction_.Handle(request, kNow); }
   TransactionAnswer Commit(const std::string& value) { return Handle(Asks(CommitRequest{{value}, 0})); }
 
   Script script_;
@@ -86,6 +86,21 @@ TEST_F(TransactionTest, InADatabaseOfItsOwnTheSystemRowFollowsBeforeTheAnswer) {
   EXPECT_THAT(script_.log(), ElementsAre("look up", "begin", "commit with 1", "engine records 1"));
 }
 
+TEST_F(TransactionTest, InTheFirstRunOfAWorkflowNothingIsLookedUpAndTheKeyAnswersAtTheCommit) {
+  script_.same_database = false;
+  script_.standing.first_run = true;
+  CommitVerdict before;
+  before.kind = CommitVerdict::Kind::kRecordedBefore;
+  before.recorded.outcome = Outcome{Outcome::Kind::kValue, {"old"}};
+  script_.commits.emplace_back(before);
+  EXPECT_TRUE(std::holds_alternative<TransactionDone>(Handle(Begins(true))));
+  const TransactionAnswer answer = Handle(Asks(CommitRequest{{"1"}, 0}));
+  ASSERT_TRUE(std::holds_alternative<TransactionEnded>(answer));
+  EXPECT_EQ(std::get<TransactionEnded>(answer).how, TransactionEnded::How::kRecordedBefore);
+  EXPECT_EQ(std::get<TransactionEnded>(answer).outcome->payload.data, "old");
+  EXPECT_THAT(script_.log(), ElementsAre("begin", "commit with 1", "engine records old"));
+}
+
 TEST_F(TransactionTest, TheSystemRowThatIsRefusedIsTheAnswer) {
   script_.same_database = false;
   script_.record.error = {Reason::kFenced, "elsewhere"};
@@ -104,7 +119,7 @@ TEST_F(TransactionTest, WhatTheApplicationDatabaseHasRecordedIsTheOutcomeAndNoCo
 }
 
 TEST_F(TransactionTest, AnExecutionThatIsFencedBeginsNothing) {
-  script_.check = {Reason::kFenced, "elsewhere"};
+  script_.standing.refusal = {Reason::kFenced, "elsewhere"};
   EXPECT_EQ(ReasonOf(Handle(Begins(true))), Reason::kFenced);
   EXPECT_THAT(script_.log(), ElementsAre());
 }
