@@ -14,7 +14,7 @@ namespace dbos::sidecar {
 
 absl::StatusOr<SqlOutcome> PostgresSession::RunAndCommit(const NamedSql& sql, const SqlValues& values,
                                                          const Statement* record) {
-  RETURN_IF_ERROR(Ready());
+  if (!sent_) RETURN_IF_ERROR(Ready());  // a link that was lost since is a commit in doubt
   const std::shared_ptr<const PostgresShape> shape = ShapeToJoin(sql, values);
   const bool may_join = sent_ || (shape != nullptr && shape->joins);
   if (!may_join) return RunApart(sql, values, record, shape.get());

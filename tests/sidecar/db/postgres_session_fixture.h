@@ -36,7 +36,7 @@ class PostgresSessionTest : public SessionFixture {
     ASSERT_TRUE(proxy.ok()) << proxy.status();
     proxy_ = *std::move(proxy);
     url_ = proxy_->Url(database_->Query("SELECT current_user")[0], database_->Query("SELECT current_database()")[0]);
-    session_ = OpenDatabase(url_, "dbos")->open_session();
+    session_ = OpenSession(*OpenDatabase(url_, "dbos"));
   }
   void TearDown() override {
     session_.reset();
@@ -47,7 +47,7 @@ class PostgresSessionTest : public SessionFixture {
   void UsePooler(bool through_pooler) {
     ConnectionOptions options;
     options.through_pooler = through_pooler;
-    session_ = OpenDatabase(url_, "dbos", options)->open_session();
+    session_ = OpenSession(*OpenDatabase(url_, "dbos", options));
   }
   std::int64_t RoundTrips(const std::function<void()>& body) {
     proxy_->ResetCounts();

@@ -272,7 +272,7 @@ TEST_P(PostgresSessionTest, TypesOfParametersFollowTheirColumns) {
 TEST_P(PostgresSessionTest, ADatabaseWithoutAnEncodingGivesNothingElseThanUtf8) {
   const std::string name = database_->Query("SELECT current_database()")[0] + "_ascii";
   database_->Run("CREATE DATABASE " + name + " ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0");
-  session_ = OpenDatabase(WithDatabaseName(url_, name), "dbos")->open_session();
+  session_ = OpenSession(*OpenDatabase(WithDatabaseName(url_, name), "dbos"));
   const std::string sql = "SELECT convert_from(:b, 'SQL_ASCII')";
   for (const char* bytes : {"x", "\xFF", "\xFF", "\xC3\xBC"}) {
     Begin();

@@ -1,6 +1,7 @@
-// The same cases for every database's SqlSession.
+// The same cases for every database's SqlSession; where DBOS_TEST_HALVES is set, by halves.
 #pragma once
 
+#include <cstdlib>
 #include <memory>
 #include <optional>
 #include <string>
@@ -12,6 +13,7 @@
 #include "gmock/gmock.h"
 
 #include "sidecar/db/sql_session.h"
+#include "tests/sidecar/db/by_halves.h"
 #include "tests/testing/test_database.h"
 
 namespace dbos::sidecar {
@@ -31,7 +33,12 @@ class SessionFixture : public testing::TestWithParam<DatabaseKind> {
   static constexpr std::size_t kBytes = 1 << 20;
 
   bool postgres() const { return GetParam() != DatabaseKind::kSqlite; }
-  std::unique_ptr<SqlSession> OpenSession() const { return opened_.open_session(); }
+  static std::unique_ptr<SqlSession> OpenSession(const Database& database) {
+    std::unique_ptr<SqlSession> session = database.open_session();
+    if (std::getenv("DBOS_TEST_HALVES") == nullptr) return session;
+    return std::make_unique<ByHalves>(std::move(session));
+  }
+  std::unique_ptr<SqlSession> OpenSession() const { return OpenSession(opened_); }
 
   void Begin(const TransactionMode& mode = {}, absl::Duration limit = absl::Seconds(30)) {
     session_->Begin(mode, absl::Now() + limit, kBytes);
@@ -107,7 +114,7 @@ class SessionFixture : public testing::TestWithParam<DatabaseKind> {
 
   std::unique_ptr<TestDatabase> database_ = TestDatabase::Create(GetParam());
   Database opened_ = database_->Open();
-  std::unique_ptr<SqlSession> session_ = opened_.open_session();
+  std::unique_ptr<SqlSession> session_ = OpenSession(opened_);
   SqlFailure failure_;  // of RunAndCommit
 };
 
