@@ -22,6 +22,8 @@ struct TransactionPool::Turn {
 
 // Threads: with the pool's lock, but for `flush`.
 struct TransactionPool::Conversation {
+  explicit Conversation(Flush to_flush) : flush(std::move(to_flush)) {}
+
   const Flush flush;         // may be null
   Seat* seat = nullptr;      // of its open transaction
   std::optional<Turn> turn;  // that waits for a seat

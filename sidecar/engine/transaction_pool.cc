@@ -83,29 +83,35 @@ void TransactionPool::Post(const std::shared_ptr<Conversation>& conversation, Tr
   {
     MutexLock lock(mu_);
     if (conversation->closed) return;
-    seat = conversation->seat;
-    if (seat != nullptr) {
-      seat->turn = std::move(turn);
-      seat->state = Seat::State::kTaken;
-    } else if (who.conversation == nullptr) {
-      refused = NoTransaction(std::exchange(conversation->over, {}));
-    } else if (stopping_ || waiting_.size() >= kWaitingMax) {
-      refused = {Reason::kPoolExhausted, "too many transactions wait for a connection already"};
-    } else {
-      conversation->over.clear();
-      conversation->turn = std::move(turn);
-      if (!poller_.joinable()) poller_ = std::thread([this] { PollerMain(); });
-      seat = TakeSeat();
-      if (seat != nullptr) {
-        Assign(*seat, std::move(who));
-      } else {
-        LookBy(who.give_up);
-        waiting_.push_back(std::move(who));
-      }
-    }
+    refused = Place(*conversation, turn, std::move(who), seat);
   }
   if (!refused.ok()) Answers().Give(std::move(turn), std::move(refused), conversation);
   if (seat != nullptr) GoOn(*seat, Left::kWithTurn);
+}
+
+// A seat for the turn of `conversation`, or a place in the queue. `who` is empty where the turn begins nothing.
+Error TransactionPool::Place(Conversation& conversation, Turn& turn, Waiting who, Seat*& seat) {
+  seat = conversation.seat;
+  if (seat != nullptr) {
+    seat->turn = std::move(turn);
+    seat->state = Seat::State::kTaken;
+    return {};
+  }
+  if (who.conversation == nullptr) return NoTransaction(std::exchange(conversation.over, {}));
+  if (stopping_ || waiting_.size() >= kWaitingMax) {
+    return {Reason::kPoolExhausted, "too many transactions wait for a connection already"};
+  }
+  conversation.over.clear();
+  conversation.turn = std::move(turn);
+  if (!poller_.joinable()) poller_ = std::thread([this] { PollerMain(); });
+  seat = TakeSeat();
+  if (seat != nullptr) {
+    Assign(*seat, std::move(who));
+  } else {
+    LookBy(who.give_up);
+    waiting_.push_back(std::move(who));
+  }
+  return {};
 }
 
 void TransactionPool::Close(const std::shared_ptr<Conversation>& conversation) {

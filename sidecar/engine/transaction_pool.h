@@ -96,6 +96,7 @@ class TransactionPool {
   void PollerMain();
   absl::Duration LookAtTheTime(Answers& answers);
 
+  Error Place(Conversation& conversation, Turn& turn, Waiting who, Seat*& seat) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   Seat* TakeSeat() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Assign(Seat& seat, Waiting who) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   Left Release(Seat& seat, std::unique_ptr<TransactionStorage>& closed) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
