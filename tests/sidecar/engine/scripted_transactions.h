@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <deque>
 #include <functional>
 #include <optional>
@@ -53,11 +54,11 @@ class Script {
 
   // Whether there are first halves, and what Poll says once something has come.
   bool halves = false;
-  SqlArrival arrival = SqlArrival::kAll;
+  std::atomic<SqlArrival> arrival = SqlArrival::kAll;
   // Something comes from the database.
   void Arrive() { answers_.Write(); }
   int socket() const { return answers_.file(); }
-  SqlArrival Poll() { return answers_.Read() ? arrival : SqlArrival::kNotYet; }
+  SqlArrival Poll() { return answers_.Read() ? arrival.load() : SqlArrival::kNotYet; }
 
  private:
   Mutex mu_;
