@@ -5,6 +5,7 @@
 #include <grpcpp/create_channel.h>
 #include <gtest/gtest.h>
 
+#include "absl/time/clock.h"
 #include "dbos/v1/transactions.grpc.pb.h"
 
 #include "tests/conformance/conformance_fixture.h"
@@ -222,7 +223,10 @@ TEST_P(TransactionsTest, AStreamThatIsGivenUpLeavesNothing) {
     }
     EXPECT_EQ(stream->Finish().ok(), half_close);
     EXPECT_EQ(Count(), "0");
-    Do("DELETE FROM entries");  // its locks are gone
+    const absl::Time before = absl::Now();
+    Do("INSERT INTO entries VALUES (1)");  // its locks are gone, long before its idle limit of 5 s
+    EXPECT_LT(absl::Now() - before, absl::Seconds(3));
+    Do("DELETE FROM entries");
   }
 }
 
