@@ -49,7 +49,8 @@ void Conversations::Post(const Key& key, TransactionRequest request, std::size_t
   if (pool_ == nullptr) return Refuse(answer, NoApplicationDatabase());
   const bool last = Ends(request);
   if (request.begin && IsFull()) {
-    return Refuse(answer, Error{Reason::kInflightLimit, "too many bytes of transactions wait: send this one later"});
+    return Refuse(answer,
+                  Error{Reason::kInflightLimit, "too many bytes of transactions wait: send this one again later"});
   }
   const auto conversation = Take(key);
   if (conversation == nullptr) {
