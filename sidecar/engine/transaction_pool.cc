@@ -208,15 +208,11 @@ void TransactionPool::OnReady(Seat& seat, Answers& answers) {
     if (seat.state != Seat::State::kSent) return;
     seat.state = Seat::State::kTaken;
   }
-  switch (seat.transaction->Poll(seat.turn->request)) {
-    case SqlArrival::kNotYet:
-      if (Await(seat)) return;
-      break;
-    case SqlArrival::kAll:
-      return GoOn(seat, Answered(seat, seat.transaction->Handle(seat.turn->request, WallMs()), answers));
-    case SqlArrival::kMayBlock:
-      break;
+  const SqlArrival arrival = seat.transaction->Poll(seat.turn->request);
+  if (arrival == SqlArrival::kAll) {
+    return GoOn(seat, Answered(seat, seat.transaction->Handle(seat.turn->request, WallMs()), answers));
   }
+  if (arrival == SqlArrival::kNotYet && Await(seat)) return;
   MutexLock lock(mu_);
   Queue(seat);
 }
