@@ -14,13 +14,15 @@ namespace dbos::sidecar {
 
 absl::StatusOr<SqlOutcome> PostgresSession::RunAndCommit(const NamedSql& sql, const SqlValues& values,
                                                          const Statement* record) {
-  if (!sent_) RETURN_IF_ERROR(Ready());  // a link that was lost since is a commit in doubt
-  const std::shared_ptr<const PostgresShape> shape = ShapeToJoin(sql, values);
-  const bool may_join = sent_ || (shape != nullptr && shape->joins);
-  if (!may_join) return RunApart(sql, values, record, shape.get());
-  ASSIGN_OR_RETURN(Question question, SentOr([&] { return Joined(sql, values, record, *shape); }));
-  ASSIGN_OR_RETURN(std::optional<SqlOutcome> outcome, RunJoined(std::move(question)));
+  if (!sent_) {  // what was sent goes on, though the link was lost since: then it is a commit in doubt
+    RETURN_IF_ERROR(Ready());
+    const std::shared_ptr<const PostgresShape> shape = ShapeToJoin(sql, values);
+    if (shape == nullptr || !shape->joins) return RunApart(sql, values, record, shape.get());
+    sent_ = Joined(sql, values, record, *shape);
+  }
+  ASSIGN_OR_RETURN(std::optional<SqlOutcome> outcome, RunJoined(*std::exchange(sent_, std::nullopt)));
   if (outcome) return *std::move(outcome);
+  const std::shared_ptr<const PostgresShape> shape = ShapeToJoin(sql, values);
   catalog_->ForgetShape(PostgresCall(sql, values).Key());
   return RunApart(sql, values, record, shape.get());
 }
@@ -72,13 +74,12 @@ absl::StatusOr<SqlOutcome> PostgresSession::OutcomeOr(const SqlRows& rows) {
 absl::StatusOr<SqlOutcome> PostgresSession::RunApart(const NamedSql& sql, const SqlValues& values,
                                                      const Statement* record, const PostgresShape* tried) {
   const bool begins = state_ == State::kBegun;
-  Calls calls = Opening();
-  calls.push_back(PostgresCall(sql, values).Kept().WithRows());
-  const std::string key = calls.back().Key();
-  ASSIGN_OR_RETURN(PostgresTrip trip, Send(calls, Ends::kNo));
+  Question question = Running(sql, values);
+  const std::string key = question.calls.back().Key();
+  ASSIGN_OR_RETURN(PostgresTrip trip, Send(question.calls, Ends::kNo));
   if (trip.error != nullptr) {
     const bool again = trip.error_is_stale && begins;
-    SqlFailure failure = Failed(trip, calls, {&sql, calls.size() - 1});
+    SqlFailure failure = Failed(trip, question.calls, question.place);
     RollBack();
     if (!again) return failure;
     state_ = State::kBegun;
@@ -90,7 +91,7 @@ absl::StatusOr<SqlOutcome> PostgresSession::RunApart(const NamedSql& sql, const 
   shape.columns = std::get<SqlRows>(answer).columns;
   ASSIGN_OR_RETURN(SqlOutcome outcome, OutcomeOr(std::get<SqlRows>(answer)));
   if (std::holds_alternative<SqlFailure>(outcome)) return outcome;
-  calls.clear();
+  Calls calls;
   if (record != nullptr) {
     PostgresCall call = CallOf(*record);
     const std::string parameter = absl::StrCat("CAST($", call.count() + 1, " AS text)");
