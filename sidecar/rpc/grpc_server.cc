@@ -11,6 +11,7 @@
 #include <grpcpp/health_check_service_interface.h>
 
 #include "sidecar/rpc/admin_service.h"
+#include "sidecar/rpc/one_callback_thread.h"
 #include "sidecar/rpc/step_service.h"
 #include "sidecar/rpc/transaction_service.h"
 #include "sidecar/rpc/validate.h"
@@ -29,7 +30,8 @@ class GrpcServer::Services {
   TransactionService transactions;
   AdminService admin;
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor;
-  std::unique_ptr<grpc::Server> server;  // last: its end waits for calls into the services
+  std::unique_ptr<grpc::Server> server;           // its end waits for calls into the services
+  std::shared_ptr<OneCallbackThread> one_thread;  // last: it ends first
 };
 
 namespace {
@@ -79,6 +81,7 @@ std::unique_ptr<GrpcServer> GrpcServer::Start(RpcContext context, Reflection ref
   builder.RegisterService(&services->admin);
   services->server = builder.BuildAndStart();
   if (services->server == nullptr) return nullptr;
+  services->one_thread = OneCallbackThread::Hold();
   auto self = std::unique_ptr<GrpcServer>(new GrpcServer(std::move(services)));
   self->SetHealth({});
   return self;

@@ -1,0 +1,52 @@
+// OneCallbackThread: of the threads that gRPC runs its callbacks on, all but one are put to sleep.
+//
+// gRPC 1.51 has at least two of them in a process. While one handles an event, another is woken to watch the sockets,
+// at every event: on few processors that costs more than what they do (decision record 10). Our callbacks never block,
+// so one is enough.
+//
+// Threads:  any. Blocking: the end waits for the sleepers.
+// Lifetime: one in a process, shared by its servers; it ends before the last of them.
+#pragma once
+
+#include <cstddef>
+#include <deque>
+#include <memory>
+
+#include <grpcpp/channel.h>
+#include <grpcpp/client_context.h>
+#include <grpcpp/generic/generic_stub.h>
+
+#include "sidecar/base/mutex.h"
+
+namespace dbos::sidecar {
+
+class OneCallbackThread {
+ public:
+  // While a server runs that has callbacks: gRPC starts its threads with the first one.
+  static std::shared_ptr<OneCallbackThread> Hold();
+
+  OneCallbackThread();
+  ~OneCallbackThread();
+  OneCallbackThread(const OneCallbackThread&) = delete;
+  OneCallbackThread& operator=(const OneCallbackThread&) = delete;
+
+ private:
+  struct Call {
+    grpc::ClientContext context;
+    grpc::Slice nothing;
+    grpc::ByteBuffer request = grpc::ByteBuffer(&nothing, 1);
+    grpc::ByteBuffer response;
+  };
+
+  void Sleep();
+
+  const std::shared_ptr<grpc::Channel> channel_;
+  grpc::GenericStub stub_;
+  std::deque<Call> calls_;
+  Mutex mu_;
+  CondVar changed_;
+  bool over_ ABSL_GUARDED_BY(mu_) = false;
+  std::size_t sleepers_ ABSL_GUARDED_BY(mu_) = 0;  // also those that are still awake
+};
+
+}  // namespace dbos::sidecar
