@@ -76,6 +76,12 @@ struct TransactionPool::Seat {
   absl::Time opened;
   std::optional<Turn> turn;
   bool sent = false;  // the first half of the turn is done
+
+  // Takes the connection out of the seat.
+  void Strip(std::unique_ptr<TransactionStorage>& stripped) {
+    transaction.reset();
+    if (storage != nullptr) stripped = std::move(storage);
+  }
 };
 
 }  // namespace dbos::sidecar

@@ -102,6 +102,7 @@ class Transaction {
   SqlWait WaitsFor() { return storage_.WaitsFor(); }
 
   bool open() const { return open_; }
+  bool spent() const { return storage_.spent(); }
   const BeginRequest& begin() const { return begin_; }
   absl::Time deadline() const { return deadline_; }
   void RollBack();

@@ -154,6 +154,7 @@ TransactionPool::Left TransactionPool::Release(Seat& seat, std::unique_ptr<Trans
   if (seat.serves != nullptr) seat.serves->seat = nullptr;
   seat.serves = nullptr;
   seat.holder.clear();
+  if (seat.transaction && seat.transaction->spent()) seat.Strip(closed);
   while (!waiting_.empty() && !stopping_) {
     Waiting next = std::move(waiting_.front());
     waiting_.pop_front();
@@ -167,8 +168,7 @@ TransactionPool::Left TransactionPool::Release(Seat& seat, std::unique_ptr<Trans
     return Left::kAlone;
   }
   free_.push_front(&seat);
-  seat.transaction.reset();
-  closed = std::move(seat.storage);
+  seat.Strip(closed);
   return Left::kAlone;
 }
 

@@ -4,6 +4,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "absl/algorithm/container.h"
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -47,6 +48,23 @@ constexpr Refusal kSqliteRefusals[] = {
     {"DETACH", "use one database"},
     {"PRAGMA", "the sidecar sets what is needed"},
 };
+
+// What they make or take outlives the transaction.
+constexpr absl::string_view kMarkingWords[] = {"PG_ADVISORY_LOCK",
+                                               "PG_ADVISORY_LOCK_SHARED",
+                                               "PG_TRY_ADVISORY_LOCK",
+                                               "PG_TRY_ADVISORY_LOCK_SHARED",
+                                               "SET_CONFIG",
+                                               "DBLINK_CONNECT",
+                                               "PG_TEMP",
+                                               "HOLD"};
+
+// TEMP is a fine name for a column.
+bool MarksSession(absl::string_view before, absl::string_view word) {
+  if (word != "TEMP" && word != "TEMPORARY") return absl::c_linear_search(kMarkingWords, word);
+  constexpr absl::string_view kBefore[] = {"CREATE", "REPLACE", "GLOBAL", "LOCAL", "INTO"};
+  return absl::c_linear_search(kBefore, before);
+}
 
 // Why a user's transaction may not have this statement; empty when it may.
 std::string FaultOf(const SqlReading& reading, SqlSyntax syntax) {
@@ -112,6 +130,7 @@ class Parser {
     if (word == "RETURNING" && !reading_.in_parentheses()) named_.returns_rows = true;
     const bool locks = word == "UPDATE" && (word_before_ == "FOR" || word_before_ == "KEY");
     if (word == "INSERT" || word == "DELETE" || word == "MERGE" || (word == "UPDATE" && !locks)) writes_ = true;
+    named_.marks_session = named_.marks_session || MarksSession(word_before_, word);
     word_before_ = word;
   }
 

@@ -30,6 +30,7 @@ struct NamedSql {
   std::string verb;                      // the first word in capitals: SELECT, WITH ...
   bool returns_rows = false;             // a query, or a RETURNING outside of parentheses
   bool is_query = false;                 // SELECT, VALUES, TABLE, or a WITH that writes nothing: a cursor can hold it
+  bool marks_session = false;            // it may leave something behind: a temporary table, a lock, a setting
   std::vector<std::size_t> starts;       // of each piece, in bytes of the given text
   std::vector<std::size_t> backslashes;  // that were left out, in bytes of the given text
 };

@@ -31,11 +31,11 @@ void DatabaseTransactions::Begin(const TransactionMode& mode, absl::Time deadlin
   session_->Begin(mode, deadline, kRowsBytesMax);
 }
 
-absl::StatusOr<std::unique_ptr<DatabaseTransactions::Named>> DatabaseTransactions::Parse(
-    const SqlCommand& command) const {
+absl::StatusOr<std::unique_ptr<DatabaseTransactions::Named>> DatabaseTransactions::Parse(const SqlCommand& command) {
   auto named = std::make_unique<Named>();
   ASSIGN_OR_RETURN(named->sql, ParseNamedSql(command.sql, session_->syntax()));
   ASSIGN_OR_RETURN(named->values, MatchParameters(named->sql, command));
+  spent_ = spent_ || named->sql.marks_session;
   return named;
 }
 

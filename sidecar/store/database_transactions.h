@@ -39,13 +39,14 @@ class DatabaseTransactions final : public TransactionStorage {
   SqlWait WaitsFor() override { return session_->WaitsFor(); }
   absl::StatusOr<std::optional<CommitVerdict>> Recorded(const TransactionStep& step) override;
   void Interrupt() override { session_->Interrupt(); }
+  bool spent() const override { return spent_; }
 
  private:
   struct Named {
     NamedSql sql;
     SqlValues values;
   };
-  absl::StatusOr<std::unique_ptr<Named>> Parse(const SqlCommand& command) const;
+  absl::StatusOr<std::unique_ptr<Named>> Parse(const SqlCommand& command);
   // What the first half has parsed, or else the command.
   absl::StatusOr<std::unique_ptr<Named>> ParsedOr(const SqlCommand& command);
   std::optional<Statement> ResultStatement(const std::optional<TransactionStep>& step, const StepRecord& record) const;
@@ -59,6 +60,7 @@ class DatabaseTransactions final : public TransactionStorage {
   const std::function<std::unique_ptr<SqlSession>()> open_reader_;
   std::unique_ptr<SqlSession> reader_;  // opened by its first use
   std::unique_ptr<Named> parsed_;       // by a first half
+  bool spent_ = false;
 };
 
 }  // namespace dbos::sidecar

@@ -79,6 +79,9 @@ class TransactionStorage {
   virtual absl::StatusOr<std::optional<CommitVerdict>> Recorded(const TransactionStep& step) = 0;
 
   virtual void Interrupt() = 0;
+
+  // The session has something that another transaction must not find. It is to be closed once its transaction is over.
+  virtual bool spent() const { return false; }
 };
 
 // Opens nothing by itself. Errors: FailedPrecondition, naming the key, where there is no application database;

@@ -125,6 +125,17 @@ class TransactionsTest : public ::testing::TestWithParam<DatabaseKind> {
   std::unique_ptr<v1::TransactionService::Stub> stub_;
 };
 
+TEST_P(TransactionsTest, NothingOfASessionReachesTheNextTransaction) {
+  for (int n = 0; n < 3; ++n) Do("CREATE TEMPORARY TABLE scratch (id INTEGER)");
+  if (GetParam() == DatabaseKind::kSqlite) return;
+  Do("SELECT set_config('dbos_test.tenant', 'a', false)");
+  Stream stream(*stub_);
+  stream.Ask(Begin());
+  const TransactResponse tenant = stream.Ask(Sql("SELECT coalesce(current_setting('dbos_test.tenant', true), '')"));
+  ASSERT_EQ(tenant.rows().rows_size(), 1) << tenant.ShortDebugString();
+  EXPECT_EQ(tenant.rows().rows(0).cells(0), "");
+}
+
 TEST_P(TransactionsTest, WithoutABeginNothingIsTaken) {
   Stream stream(*stub_);
   TransactRequest fetch;

@@ -41,6 +41,7 @@ class Script {
   }
 
   bool same_database = true;
+  std::atomic<bool> spent = false;
   std::deque<CommitAnswer> commits;     // by default kCommitted
   std::deque<RecordedAnswer> recorded;  // by default nothing
   std::deque<absl::StatusOr<SqlAnswer>> runs;
@@ -98,6 +99,7 @@ class ScriptedStorage final : public TransactionStorage {
   explicit ScriptedStorage(Script& script) : script_(script) {}
 
   bool same_database() const override { return script_.same_database; }
+  bool spent() const override { return script_.spent; }
   void Begin(const TransactionMode& mode, absl::Time /*deadline*/) override {
     script_.Note(mode.read_only ? "begin read only" : "begin");
   }

@@ -14,7 +14,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "tests/sidecar/engine/scripted_transactions.h"
+#include "tests/sidecar/engine/transaction_pool_fixture.h"
 
 namespace dbos::sidecar {
 namespace {
@@ -22,47 +22,6 @@ namespace {
 using ::testing::Contains;
 using ::testing::HasSubstr;
 using ::testing::Not;
-using Conversation = std::shared_ptr<TransactionPool::Conversation>;
-
-class TransactionPoolTest : public testing::Test {
- protected:
-  std::unique_ptr<TransactionPool> Open(int size, absl::Duration timeout) {
-    TransactionPool::Options options;
-    options.size = size;
-    options.timeout = timeout;
-    const TransactionStorageFactory factory = [this]() -> absl::StatusOr<std::unique_ptr<TransactionStorage>> {
-      if (in_open_) in_open_();
-      if (!opening_.ok()) return opening_;
-      return std::make_unique<ScriptedStorage>(script_);
-    };
-    return std::make_unique<TransactionPool>(factory, records_, options);
-  }
-
-  static std::future<TransactionAnswer> Post(TransactionPool& pool, const Conversation& conversation,
-                                             TransactionRequest request) {
-    auto answered = std::make_shared<std::promise<TransactionAnswer>>();
-    pool.Post(conversation, std::move(request),
-              [answered](TransactionAnswer answer) { answered->set_value(std::move(answer)); });
-    return answered->get_future();
-  }
-  static TransactionAnswer Ask(TransactionPool& pool, const Conversation& conversation, TransactionRequest request) {
-    return Post(pool, conversation, std::move(request)).get();
-  }
-
-  Script script_;
-  ScriptedRecords records_{script_};
-  absl::Status opening_;
-  std::function<void()> in_open_;
-};
-
-Error ErrorOf(const TransactionAnswer& answer) {
-  const auto* error = std::get_if<Error>(&answer);
-  return error == nullptr ? Error() : *error;
-}
-bool Committed(const TransactionAnswer& answer) {
-  const auto* ended = std::get_if<TransactionEnded>(&answer);
-  return ended != nullptr && ended->how == TransactionEnded::How::kCommitted;
-}
 
 TEST_F(TransactionPoolTest, OneCallersTransactionsFollowEachOther) {
   const auto pool = Open(2, absl::Seconds(30));
@@ -72,6 +31,29 @@ TEST_F(TransactionPoolTest, OneCallersTransactionsFollowEachOther) {
     ASSERT_TRUE(Committed(Ask(*pool, caller, Asks(CommitRequest{{"1"}, 0}))));
   }
   EXPECT_EQ(pool->usage().waiting, 0);
+}
+
+TEST_F(TransactionPoolTest, ASpentSessionServesNoOtherTransaction) {
+  std::atomic<int> opened = 0;
+  in_open_ = [&] { ++opened; };
+  const auto pool = Open(1, absl::Seconds(30));
+  const Conversation caller = TransactionPool::Open();
+  const Conversation waiting = TransactionPool::Open();
+  Ask(*pool, caller, Begins(true));
+  auto begun = Post(*pool, waiting, Begins(true));
+  script_.spent = true;
+  ASSERT_TRUE(Committed(Ask(*pool, caller, Asks(CommitRequest{{"1"}, 0}))));
+  script_.spent = false;
+  ASSERT_TRUE(std::holds_alternative<TransactionDone>(begun.get()));
+  EXPECT_EQ(opened, 2) << "the one that waits has a fresh one";
+  ASSERT_TRUE(Committed(Ask(*pool, waiting, Asks(CommitRequest{{"1"}, 0}))));
+  Ask(*pool, caller, Begins(true));
+  EXPECT_EQ(opened, 2) << "what is not spent is used again";
+  script_.spent = true;
+  Ask(*pool, caller, Asks(RollBackRequest{}));
+  script_.spent = false;
+  Ask(*pool, caller, Begins(true));
+  EXPECT_EQ(opened, 3) << "a rollback does not give locks back";
 }
 
 TEST_F(TransactionPoolTest, WhoFindsNoConnectionWaitsHisTurn) {

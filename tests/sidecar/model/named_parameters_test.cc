@@ -52,6 +52,23 @@ TEST(NamedParametersTest, TransactionControlIsRefusedWithTheFix) {
   }
 }
 
+TEST(NamedParametersTest, WhatOutlivesItsTransactionMarksTheSession) {
+  const auto marks = [](std::string_view sql) { return ParseNamedSql(sql, SqlSyntax::kPostgres)->marks_session; };
+  for (const std::string sql :
+       {"CREATE TEMP TABLE t (a int)", "create temporary view v AS SELECT 1",
+        "CREATE OR REPLACE TEMP VIEW v AS SELECT 1", "CREATE LOCAL TEMP TABLE t (a int)", "SELECT 1 AS a INTO TEMP t",
+        "CREATE TABLE pg_temp.t (a int)", "SELECT pg_advisory_lock(:key)", "SELECT pg_try_advisory_lock_shared(1)",
+        "SELECT set_config('a.b', :v, false)", "DECLARE c CURSOR WITH HOLD FOR SELECT 1",
+        "WITH w AS (SELECT pg_advisory_lock(1)) SELECT * FROM w"}) {
+    EXPECT_TRUE(marks(sql)) << sql;
+  }
+  for (const std::string sql :
+       {"INSERT INTO sensors (id, temp) VALUES (1, :t)", "SELECT temp, temporary FROM sensors", "SELECT 'CREATE TEMP'",
+        "CREATE TABLE sensors (temp int)", "SELECT pg_advisory_xact_lock(1)", "SELECT \"set_config\" FROM t"}) {
+    EXPECT_FALSE(marks(sql)) << sql;
+  }
+}
+
 TEST(NamedParametersTest, WhatWouldChangeTheSessionIsRefused) {
   for (const std::string sql :
        {"SET search_path = x", "SET SESSION a = 1", "SET ROLE x", "RESET ROLE", "RESET ALL", "DISCARD ALL", "LISTEN x",
