@@ -5,6 +5,7 @@
 #include <fstream>
 #include <string>
 #include <system_error>
+#include <utility>
 
 #include <grpc/support/cpu.h>
 #include <grpcpp/create_channel.h>
@@ -19,6 +20,7 @@ namespace dbos::sidecar {
 namespace {
 
 constexpr absl::Duration kStartTime = absl::Seconds(1);
+constexpr absl::Duration kTick = absl::Milliseconds(400);  // less than the second after which gRPC's threads nap
 
 // As many as gRPC 1.51 starts on this machine.
 std::size_t CallbackThreadsExpected() {
@@ -60,35 +62,58 @@ std::shared_ptr<OneCallbackThread> OneCallbackThread::Hold() {
 }
 
 // A thread is caught with a callback of our own. A channel without credentials needs no server: its calls fail at once.
-OneCallbackThread::OneCallbackThread() : channel_(grpc::CreateChannel("", nullptr)), stub_(channel_) {
+OneCallbackThread::OneCallbackThread() : stub_(grpc::CreateChannel("", nullptr)) {
   const std::size_t threads = CountCallbackThreads();
   if (threads == 0) {
     Log(LogLevel::kWarning, "gRPC has other threads than expected: it keeps all of them", {});
     return;
   }
-  {
-    MutexLock lock(mu_);
-    sleepers_ = threads - 1;
-  }
-  for (std::size_t n = 1; n < threads; ++n) {
-    Call& call = calls_.emplace_back();
-    stub_.UnaryCall(&call.context, "/none", {}, &call.request, &call.response,
-                    [this](const grpc::Status& /*failed*/) { Sleep(); });
-  }
+  for (std::size_t n = 1; n < threads; ++n) Post(calls_.emplace_back(), [this] { Sleep(); });
+  keeper_ = std::thread([this] { KeepAwake(); });
 }
 
 OneCallbackThread::~OneCallbackThread() {
+  {
+    MutexLock lock(mu_);
+    over_ = true;
+    changed_.NotifyAll();
+  }
+  if (keeper_.joinable()) keeper_.join();
   MutexLock lock(mu_);
-  over_ = true;
-  changed_.NotifyAll();
-  while (sleepers_ > 0) changed_.Wait(mu_);
+  while (posted_ > 0) changed_.Wait(mu_);
+}
+
+void OneCallbackThread::Post(Call& call, std::function<void()> work) {
+  {
+    MutexLock lock(mu_);
+    ++posted_;
+  }
+  stub_.UnaryCall(&call.context, "/none", {}, &call.request, &call.response,
+                  [this, work = std::move(work)](const grpc::Status& /*failed*/) {
+                    work();
+                    MutexLock lock(mu_);
+                    --posted_;
+                    changed_.NotifyAll();
+                  });
 }
 
 void OneCallbackThread::Sleep() {
   MutexLock lock(mu_);
   while (!over_) changed_.Wait(mu_);
-  --sleepers_;
-  changed_.NotifyAll();
+}
+
+// A tick's call is given up by this thread, not by gRPC's, on which the channel must not end.
+void OneCallbackThread::KeepAwake() {
+  while (AwaitTick()) Post(tick_.emplace(), [] {});
+}
+
+// False: it is over. The tick before has ended.
+bool OneCallbackThread::AwaitTick() {
+  MutexLock lock(mu_);
+  const absl::Time next = absl::Now() + kTick;
+  while (!over_ && absl::Now() < next) changed_.WaitFor(mu_, next - absl::Now());
+  while (!over_ && posted_ > calls_.size()) changed_.Wait(mu_);
+  return !over_;
 }
 
 }  // namespace dbos::sidecar

@@ -2,7 +2,8 @@
 //
 // gRPC 1.51 has at least two of them in a process. While one handles an event, another is woken to watch the sockets,
 // at every event: on few processors that costs more than what they do (decision record 10). Our callbacks never block,
-// so one is enough.
+// so one is enough. It gets a callback from time to time, because after an idle second each of them sleeps for 100 ms,
+// and then there is no other to notice that something has come.
 //
 // Threads:  any. Blocking: the end waits for the sleepers.
 // Lifetime: one in a process, shared by its servers; it ends before the last of them.
@@ -10,9 +11,11 @@
 
 #include <cstddef>
 #include <deque>
+#include <functional>
 #include <memory>
+#include <optional>
+#include <thread>
 
-#include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
 #include <grpcpp/generic/generic_stub.h>
 
@@ -38,15 +41,20 @@ class OneCallbackThread {
     grpc::ByteBuffer response;
   };
 
+  // `work` on one of gRPC's threads, soon.
+  void Post(Call& call, std::function<void()> work);
   void Sleep();
+  void KeepAwake();
+  bool AwaitTick();
 
-  const std::shared_ptr<grpc::Channel> channel_;
   grpc::GenericStub stub_;
   std::deque<Call> calls_;
+  std::optional<Call> tick_;  // the keeper's
   Mutex mu_;
   CondVar changed_;
   bool over_ ABSL_GUARDED_BY(mu_) = false;
-  std::size_t sleepers_ ABSL_GUARDED_BY(mu_) = 0;  // also those that are still awake
+  std::size_t posted_ ABSL_GUARDED_BY(mu_) = 0;  // and not ended
+  std::thread keeper_;                           // last: it uses the others
 };
 
 }  // namespace dbos::sidecar
