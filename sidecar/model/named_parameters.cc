@@ -66,6 +66,15 @@ bool MarksSession(absl::string_view before, absl::string_view word) {
   return absl::c_linear_search(kBefore, before);
 }
 
+std::string FaultOfSet(const std::vector<std::string>& words) {
+  const std::string second = words.size() > 1 ? words[1] : "";
+  const std::string third = words.size() > 2 ? words[2] : "";
+  const bool control = second == "TRANSACTION" || absl::StartsWith(third, "TRANSACTION") || third == "CHARACTERISTICS";
+  if (control) return absl::StrCat("SET: ", kControl);
+  if (second != "LOCAL" && second != "CONSTRAINTS") return absl::StrCat("SET ", kSession, "use SET LOCAL");
+  return "";
+}
+
 // Why a user's transaction may not have this statement; empty when it may.
 std::string FaultOf(const SqlReading& reading, SqlSyntax syntax) {
   if (reading.begins_with_backslash()) return "a command of psql is not SQL: remove it";
@@ -73,14 +82,7 @@ std::string FaultOf(const SqlReading& reading, SqlSyntax syntax) {
   const std::string& first = reading.words()[0];
   if (reading.EndsTransaction()) return absl::StrCat(first, ": ", kControl);
   if (reading.copies()) return "COPY from or to the client is not supported: use INSERT, or a cursor to read";
-  if (first == "SET") {
-    const std::string second = reading.words().size() > 1 ? reading.words()[1] : "";
-    const std::string third = reading.words().size() > 2 ? reading.words()[2] : "";
-    const bool control =
-        second == "TRANSACTION" || absl::StartsWith(third, "TRANSACTION") || third == "CHARACTERISTICS";
-    if (control) return absl::StrCat("SET: ", kControl);
-    if (second != "LOCAL" && second != "CONSTRAINTS") return absl::StrCat("SET ", kSession, "use SET LOCAL");
-  }
+  if (first == "SET") return FaultOfSet(reading.words());
   for (const Refusal& refusal : kRefusals) {
     if (first != refusal.first) continue;
     return absl::StrCat(first, refusal.why == kControl ? ": " : absl::StrCat(" ", kSession), refusal.why);
@@ -165,7 +167,7 @@ class Parser {
                                                    "SQLite has no :: casts and no slices: write CAST(x AS type)"));
   }
 
-  absl::Status TakeParameter(std::size_t at, std::string name) {
+  absl::Status TakeParameter(std::size_t at, const std::string& name) {
     if (absl::StrContains(name, "$")) {
       return absl::InvalidArgumentError(
           absl::StrCat("the parameter :", name, " has a $ in its name: use letters, digits and underscores"));
