@@ -35,9 +35,11 @@ class OneCallbackThread {
 
  private:
   struct Call {
+    Call() : request(&nothing, 1) {}
+
     grpc::ClientContext context;
     grpc::Slice nothing;
-    grpc::ByteBuffer request = grpc::ByteBuffer(&nothing, 1);
+    grpc::ByteBuffer request;
     grpc::ByteBuffer response;
   };
 
