@@ -5,7 +5,7 @@
 // so one is enough. It gets a callback from time to time, because after an idle second each of them sleeps for 100 ms,
 // and then there is no other to notice that something has come.
 //
-// Threads:  any. Blocking: the end waits for the sleepers.
+// Threads:  any. Blocking: Hold, until gRPC's threads have started, at most a second; the end waits for the sleepers.
 // Lifetime: one in a process, shared by its servers; it ends before the last of them.
 #pragma once
 
