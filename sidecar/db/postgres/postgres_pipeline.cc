@@ -94,6 +94,7 @@ void PostgresPipeline::Start(std::span<PostgresCall> calls, const PostgresLimits
   rows_bytes_ = 0;
   trip_ = {};
   answered_ = 0;
+  end_failed_ = false;
   started_ = true;
   sent_status_ = Send(calls);
   if (sent_status_.ok()) BeginAnswer();
@@ -196,10 +197,7 @@ bool PostgresPipeline::HasRows(const Sent& sent) const {
 
 absl::Status PostgresPipeline::TakeResult(PostgresResult result) {
   const ExecStatusType status = PQresultStatus(result.get());
-  if (answered_ == sent_.size()) {
-    ++answered_;
-    return status == PGRES_PIPELINE_SYNC ? absl::OkStatus() : link_.Lost();
-  }
+  if (answered_ == sent_.size()) return TakeEnd(std::move(result));
   const Sent& sent = sent_[answered_];
   if (result == nullptr) {
     EndAnswer(sent);
@@ -217,6 +215,16 @@ absl::Status PostgresPipeline::TakeResult(PostgresResult result) {
   }
   last_ = std::move(result);
   return absl::OkStatus();
+}
+
+// Without a COMMIT of its own the transaction is committed at the end, which may fail: then the error comes before it.
+absl::Status PostgresPipeline::TakeEnd(PostgresResult result) {
+  const ExecStatusType status = PQresultStatus(result.get());
+  const bool is_first_error = trip_.error == nullptr && status == PGRES_FATAL_ERROR;
+  if (is_first_error) return TakeError({}, std::move(result));
+  if (result == nullptr && !std::exchange(end_failed_, true) && trip_.error != nullptr) return absl::OkStatus();
+  ++answered_;
+  return status == PGRES_PIPELINE_SYNC ? absl::OkStatus() : link_.Lost();
 }
 
 void PostgresPipeline::EndAnswer(const Sent& sent) {

@@ -101,6 +101,7 @@ class PostgresPipeline {
   absl::Status TakeResult(PostgresResult result);
   void BeginAnswer();
   bool HasRows(const Sent& sent) const;
+  absl::Status TakeEnd(PostgresResult result);
   void EndAnswer(const Sent& sent);
   absl::Status TakeError(const Sent& sent, PostgresResult result);
   void TakeRows(const PGresult* result);
@@ -114,6 +115,7 @@ class PostgresPipeline {
   bool started_ = false;
   absl::Status sent_status_;  // of what was sent, until Finish
   std::size_t answered_ = 0;  // of what was sent, and of its end
+  bool end_failed_ = false;   // and that it did has been said to its end
   PostgresResult last_;       // of what is being answered
   PostgresTrip trip_;
   PostgresLimits limits_;       // of what runs

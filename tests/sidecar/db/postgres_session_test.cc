@@ -38,6 +38,30 @@ TEST_P(PostgresSessionTest, AStatementThatIsUsedOftenIsPreparedAnewNowAndThen) {
   Commit();
 }
 
+// A statement that is a transaction by itself has no COMMIT that could fail; its end does.
+TEST_P(PostgresSessionTest, WhatTheCommitRefusesIsAFailureAndNoLostConnection) {
+  database_->Run("ALTER TABLE item ADD COLUMN parent BIGINT REFERENCES item (id) DEFERRABLE INITIALLY DEFERRED");
+  Begin();
+  Insert(1);
+  Commit();
+  const std::string backend = [this] {
+    Begin();
+    std::string pid = Show(Run("SELECT pg_backend_pid()"));
+    session_->RollBack();
+    return pid;
+  }();
+  for (int time = 0; time < 3; ++time) {
+    const Statement record(kNote, {std::int64_t{100}});
+    Begin();
+    EXPECT_THAT(RunAndCommit("UPDATE item SET parent = 9 WHERE id = 1", &record), HasSubstr("23503"));
+    EXPECT_EQ(failure_.constraint, "item_parent_fkey");
+    EXPECT_EQ(Count(), "1");
+    Begin();
+    EXPECT_EQ(Show(Run("SELECT pg_backend_pid()")), backend);
+    session_->RollBack();
+  }
+}
+
 TEST_P(PostgresSessionTest, RoundTripsAreAsFewAsCanBe) {
   Begin();
   Insert(1);
