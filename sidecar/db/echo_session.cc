@@ -32,12 +32,16 @@ std::string Parameters(const NamedSql& sql, const SqlValues& values) {
   return text;
 }
 
+std::string Shown(const SqlFailure& failure) {
+  return absl::StrCat(failure.message, " (SQLSTATE ", failure.sqlstate, ")");
+}
+
 // What became of a call, for the log.
 template <typename Answer>
 std::string ResultOf(const absl::StatusOr<Answer>& answer) {
   if (!answer.ok()) return std::string(answer.status().message());
   const auto* failure = std::get_if<SqlFailure>(&*answer);
-  return failure == nullptr ? "ok" : absl::StrCat(failure->message, " (SQLSTATE ", failure->sqlstate, ")");
+  return failure == nullptr ? "ok" : Shown(*failure);
 }
 
 class EchoSession : public SqlSession {
@@ -74,6 +78,22 @@ class EchoSession : public SqlSession {
     open_ = false;
     const std::string more = absl::StrCat("and COMMIT ", Recorded(record), " ", More(sql, values));
     return Timed(sql.given, more, [&] { return session_->RunAndCommit(sql, values, record); });
+  }
+  bool could_group() const override { return session_->could_group(); }
+  absl::StatusOr<SqlGroupOutcome> RunGroup(const std::vector<SqlGroupMember>& group) override {
+    open_ = false;
+    const absl::Time begin = absl::Now();
+    absl::StatusOr<SqlGroupOutcome> outcome = session_->RunGroup(group);
+    const absl::Duration took = absl::Now() - begin;
+    const std::string result = !outcome.ok()               ? std::string(outcome.status().message())
+                               : outcome->outcomes.empty() ? Shown(outcome->failure)
+                                                           : "ok";
+    for (const SqlGroupMember& member : group) {
+      const std::string more = absl::StrCat("and COMMIT of ", group.size(), " statements with their steps' records ",
+                                            More(*member.sql, *member.values));
+      Print(member.sql->given, took, result, more);
+    }
+    return outcome;
   }
   void RollBack() override {
     const absl::Time begin = absl::Now();

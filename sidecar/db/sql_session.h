@@ -4,8 +4,8 @@
 // What the database has against a statement is an answer (SqlFailure), not an error of the call. After one, the
 // transaction takes nothing more until it is rolled back, or back to a savepoint: SQLite's as well.
 //
-// A thread that must not block makes three of the calls in two halves: SendRun sends what Run would send; when Poll
-// says so Run takes the answer, with the same arguments, and does all else that Run does. Likewise the other two.
+// A thread that must not block makes some of the calls in two halves: SendRun sends what Run would send; when Poll
+// says so Run takes the answer, with the same arguments, and does all else that Run does. Likewise the others.
 //
 // Threads:  one at a time; Interrupt from any.
 // Blocking: every call but Begin, Interrupt, the Sends and Poll, up to the transaction's deadline, after which it is
@@ -18,6 +18,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -40,6 +41,19 @@ using SqlValues = std::vector<const SqlValue*>;  // one for each name, never nul
 
 // Of the answer to what was sent. kAll: the call that takes it does not block. kMayBlock: it may.
 enum class SqlArrival { kNotYet, kAll, kMayBlock };
+
+// One of several statements that are committed together: what RunAndCommit takes of it. Borrowed.
+struct SqlGroupMember {
+  const NamedSql* sql = nullptr;
+  const SqlValues* values = nullptr;
+  const Statement* record = nullptr;
+};
+
+struct SqlGroupOutcome {
+  std::vector<std::string> outcomes;  // of each, in their order; none: nothing was committed
+  SqlFailure failure = {};            // then
+  std::optional<std::size_t> failed;  // whose; none: the commit's
+};
 
 // What a session waits for: its socket to become readable, or writable as well. Negative: there is none.
 struct SqlWait {
@@ -79,12 +93,19 @@ class SqlSession {
   virtual absl::StatusOr<SqlOutcome> RunAndCommit(const NamedSql& sql, const SqlValues& values,
                                                   const Statement* record) = 0;
 
+  // The last RunAndCommit could as well have been one of a group.
+  virtual bool could_group() const { return false; }
+  // After Begin: all of them, each with its record, in this order and in one commit. None of them waits long for a
+  // lock, nor runs for long: it fails first. Only for what RunAndCommit has run before, and says so.
+  virtual absl::StatusOr<SqlGroupOutcome> RunGroup(const std::vector<SqlGroupMember>& group) = 0;
+
   // False: nothing was sent, and the call itself has to be made, which may block.
   virtual bool SendRun(const NamedSql& /*sql*/, const SqlValues& /*values*/) { return false; }
   virtual bool SendCommit(const Statement* /*record*/) { return false; }
   virtual bool SendRunAndCommit(const NamedSql& /*sql*/, const SqlValues& /*values*/, const Statement* /*record*/) {
     return false;
   }
+  virtual bool SendGroup(const std::vector<SqlGroupMember>& /*group*/) { return false; }
   // After one of these was true: what there is of the answer, and what to wait for until there is more.
   virtual SqlArrival Poll() { return SqlArrival::kMayBlock; }
   virtual SqlWait WaitsFor() { return {}; }

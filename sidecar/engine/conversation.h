@@ -31,6 +31,12 @@ struct TransactionPool::Conversation {
   std::string over;          // why the transaction is over that the last requests belonged to; empty: not by us
 };
 
+// One of those that share a commit.
+struct TransactionPool::Member {
+  std::shared_ptr<Conversation> conversation;
+  Turn turn;
+};
+
 // Gives answers, and flushes them at its end.
 //
 // Threads: one.
@@ -70,11 +76,14 @@ struct TransactionPool::Seat {
   const char* over = "";  // what is said when the limit of kIdle is over
   bool handled = false;   // a worker is in its transaction, which can be interrupted
   bool overflow = false;
+  bool has_group = false;
 
   std::unique_ptr<TransactionStorage> storage;  // null: not open yet
   std::optional<Transaction> transaction;       // on it
   absl::Time opened;
   std::optional<Turn> turn;
+  std::vector<Member> group;  // instead of the turn
+  absl::Time group_limit;
   bool sent = false;  // the first half of the turn is done
 
   // Takes the connection out of the seat.

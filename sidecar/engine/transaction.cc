@@ -61,7 +61,7 @@ bool Transaction::Start(TransactionRequest& request, std::int64_t now_ms) {
 bool Transaction::BeginsAtOnce(const BeginRequest& begin) const {
   if (!begin.step) return true;
   const ExecutionStanding standing = records_.StandingOf(begin.step->execution);
-  return standing.refusal.ok() && !MustLookUp(standing);
+  return standing.refusal.ok() && !MustLookUp(begin, standing);
 }
 
 bool Transaction::Send(TransactionRequest& request) {
@@ -108,13 +108,13 @@ TransactionAnswer Transaction::Handle(TransactionRequest& request, std::int64_t 
 
 // Where the application database is one of its own, its record is asked before any SQL runs, unless this is the first
 // run of the workflow. It then can only have been left by the same execution, and the key answers at the commit. So it
-// does where there is one database: all its records came with the dispatch.
+// does where there is one database: all its records came with the dispatch. What is in doubt is asked about anywhere.
 TransactionAnswer Transaction::Begin(BeginRequest begin) {
   Take(std::move(begin));
   if (begin_.step) {
     ExecutionStanding standing = records_.StandingOf(begin_.step->execution);
     if (!standing.refusal.ok()) return std::move(standing.refusal);
-    if (MustLookUp(standing)) {
+    if (MustLookUp(begin_, standing)) {
       absl::StatusOr<std::optional<CommitVerdict>> recorded = storage_.Recorded(*begin_.step);
       if (!recorded.ok()) return Refused(recorded.status());
       if (*recorded) return OfVerdict(**std::move(recorded), {});

@@ -40,6 +40,7 @@ struct BeginRequest {
   TransactionMode mode;
   absl::Duration timeout = kTransactionTimeout;
   absl::Duration idle_timeout = kTransactionIdle;
+  bool in_doubt = false;  // it may have been committed already
 };
 struct FetchRequest {
   std::uint32_t rows = 0;
@@ -103,6 +104,7 @@ class Transaction {
 
   bool open() const { return open_; }
   bool spent() const { return storage_.spent(); }
+  bool could_group() const { return storage_.could_group(); }
   const BeginRequest& begin() const { return begin_; }
   absl::Time deadline() const { return deadline_; }
   void RollBack();
@@ -114,7 +116,9 @@ class Transaction {
   void Take(BeginRequest begin);
   void Open();
   bool BeginsAtOnce(const BeginRequest& begin) const;
-  bool MustLookUp(const ExecutionStanding& standing) const { return !storage_.same_database() && !standing.first_run; }
+  bool MustLookUp(const BeginRequest& begin, const ExecutionStanding& standing) const {
+    return begin.in_doubt || (!storage_.same_database() && !standing.first_run);
+  }
   bool Send(TransactionRequest& request);
   StepRecord TakeRecord(CommitRequest& request);
   TransactionAnswer Commit(CommitRequest& request);

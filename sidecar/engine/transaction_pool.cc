@@ -12,9 +12,6 @@
 namespace dbos::sidecar {
 namespace {
 
-// How often the poller looks at the time, at the least, so that it need not be woken for limits that are far away.
-constexpr absl::Duration kPollerPause = absl::Seconds(1);
-
 constexpr char kWasIdle[] =
     "the transaction was idle for longer than its limit and was rolled back: keep slow work out of it, or raise "
     "idle_timeout";
@@ -57,6 +54,7 @@ TransactionPool::~TransactionPool() {
     for (const Seat& seat : seats_) {
       if (seat.serves != nullptr) served.push_back(seat.serves);
     }
+    EndGroups();
   }
   for (const auto& conversation : served) Close(conversation);
   {
@@ -75,7 +73,11 @@ std::shared_ptr<TransactionPool::Conversation> TransactionPool::Open(Flush flush
 // ---------------------------------------------------------------- callers
 void TransactionPool::Post(const std::shared_ptr<Conversation>& conversation, TransactionRequest request,
                            Answer answer) {
-  Turn turn = {std::move(request), std::move(answer)};
+  const Shares shares = MayShare(request) ? Shares::kMay : Shares::kNo;
+  Enter(conversation, {std::move(request), std::move(answer)}, shares);
+}
+
+void TransactionPool::Enter(const std::shared_ptr<Conversation>& conversation, Turn turn, Shares shares) {
   Waiting who;
   if (turn.request.begin) who = {conversation, HolderOf(*turn.request.begin), absl::Now() + options_.timeout};
   Error refused;
@@ -83,6 +85,9 @@ void TransactionPool::Post(const std::shared_ptr<Conversation>& conversation, Tr
   {
     MutexLock lock(mu_);
     if (conversation->closed) return;
+    if (shares == Shares::kMay) {
+      who.shares = candidates_.Has(std::get<ExecuteRequest>(turn.request.command).command.sql, absl::Now());
+    }
     refused = Place(*conversation, turn, std::move(who), seat);
   }
   if (!refused.ok()) Answers().Give(std::move(turn), std::move(refused), conversation);
@@ -98,19 +103,20 @@ Error TransactionPool::Place(Conversation& conversation, Turn& turn, Waiting who
     return {};
   }
   if (who.conversation == nullptr) return NoTransaction(std::exchange(conversation.over, {}));
-  if (stopping_ || waiting_.size() >= kWaitingMax) {
+  if (stopping_ || waiting_.size() + sharing_.size() >= kWaitingMax) {
     return {Reason::kPoolExhausted, "too many transactions wait for a connection already"};
   }
   conversation.over.clear();
   conversation.turn = std::move(turn);
   if (!poller_.joinable()) poller_ = std::thread([this] { PollerMain(); });
-  seat = TakeSeat();
+  seat = who.shares && ahead_ != nullptr ? nullptr : TakeSeat();
   if (seat != nullptr) {
     Assign(*seat, std::move(who));
-  } else {
-    LookBy(who.give_up);
-    waiting_.push_back(std::move(who));
+    return {};
   }
+  LookBy(who.shares ? std::min(who.give_up, absl::Now() + kGroupPatience) : who.give_up);
+  std::deque<Waiting>& queue = who.shares ? sharing_ : waiting_;
+  queue.push_back(std::move(who));
   return {};
 }
 
@@ -145,6 +151,7 @@ void TransactionPool::Assign(Seat& seat, Waiting who) {
   seat.sent = false;
   seat.since = absl::Now();
   seat.holder = std::move(who.holder);
+  if (who.shares) ahead_ = &seat;
   who.conversation->seat = &seat;
   seat.serves = std::move(who.conversation);
 }
@@ -154,14 +161,11 @@ TransactionPool::Left TransactionPool::Release(Seat& seat, std::unique_ptr<Trans
   if (seat.serves != nullptr) seat.serves->seat = nullptr;
   seat.serves = nullptr;
   seat.holder.clear();
+  seat.handled = false;
+  seat.has_group = false;
+  if (ahead_ == &seat) ahead_ = nullptr;
   if (seat.transaction && seat.transaction->spent()) seat.Strip(closed);
-  while (!waiting_.empty() && !stopping_) {
-    Waiting next = std::move(waiting_.front());
-    waiting_.pop_front();
-    if (!next.conversation->turn) continue;  // closed meanwhile
-    Assign(seat, std::move(next));
-    return Left::kWithTurn;
-  }
+  if (!stopping_ && AssignNext(seat)) return Left::kWithTurn;
   seat.state = Seat::State::kFree;
   if (!seat.overflow) {
     free_.push_back(&seat);
@@ -182,7 +186,7 @@ void TransactionPool::GoOn(Seat& seat, Left left) {
 bool TransactionPool::TryStart(Seat& seat) {
   if (!seat.transaction) return false;
   if (!seat.transaction->open() && absl::Now() - seat.opened > options_.recycle) return false;
-  seat.sent = seat.transaction->Start(seat.turn->request, WallMs());
+  seat.sent = seat.group.empty() ? seat.transaction->Start(seat.turn->request, WallMs()) : SendGroup(seat);
   return seat.sent && Await(seat);
 }
 
@@ -191,12 +195,12 @@ bool TransactionPool::Await(Seat& seat) {
   const SqlWait wait = seat.transaction->WaitsFor();
   MutexLock lock(mu_);
   if (wait.socket < 0 || stopping_) return false;
-  if (seat.serves->closed) {
+  if (seat.serves != nullptr && seat.serves->closed) {
     seat.transaction->Interrupt();
     return false;
   }
   seat.state = Seat::State::kSent;
-  seat.limit = seat.transaction->deadline();
+  seat.limit = seat.group.empty() ? seat.transaction->deadline() : seat.group_limit;
   LookBy(seat.limit);
   watch_.Arm(wait.socket, &seat, wait.for_writing ? SocketWatch::For::kReadingAndWriting : SocketWatch::For::kReading);
   return true;
@@ -208,7 +212,9 @@ void TransactionPool::OnReady(Seat& seat, Answers& answers) {
     if (seat.state != Seat::State::kSent) return;
     seat.state = Seat::State::kTaken;
   }
-  const SqlArrival arrival = seat.transaction->Poll(seat.turn->request);
+  const bool is_group = !seat.group.empty();
+  const SqlArrival arrival = is_group ? seat.storage->Poll() : seat.transaction->Poll(seat.turn->request);
+  if (arrival == SqlArrival::kAll && is_group) return GoOn(seat, GroupAnswered(seat, answers));
   if (arrival == SqlArrival::kAll) {
     return GoOn(seat, Answered(seat, seat.transaction->Handle(seat.turn->request, WallMs()), answers));
   }
@@ -226,6 +232,7 @@ TransactionPool::Left TransactionPool::Answered(Seat& seat, TransactionAnswer an
   {
     MutexLock lock(mu_);
     if (!seat.transaction || !seat.transaction->open()) {
+      Learn(seat, turn, answer);
       left = Release(seat, closed);
     } else if (seat.serves->closed || stopping_) {
       left = Left::kOpen;
@@ -271,7 +278,11 @@ void TransactionPool::Work(Seat& seat) {
   Left left = Left::kOpen;
   do {
     Answers answers;
-    if (seat.turn) left = Answered(seat, Handle(seat), answers);
+    if (!seat.group.empty()) {
+      left = WorkOnGroup(seat, answers);
+    } else if (seat.turn) {
+      left = Answered(seat, Handle(seat), answers);
+    }
     answers.FlushAll();
     if (left == Left::kOpen) {
       seat.transaction->RollBack();
@@ -311,82 +322,12 @@ Error TransactionPool::Renew(Seat& seat) {
   return {};
 }
 
-// ---------------------------------------------------------------- the poller
-void TransactionPool::PollerMain() {
-  Answers answers;
-  while (true) {
-    const absl::Duration pause = LookAtTheTime(answers);
-    if (pause < absl::ZeroDuration()) return;
-    answers.FlushAll();
-    for (void* const seat : watch_.Wait(pause)) OnReady(*static_cast<Seat*>(seat), answers);
-    answers.FlushAll();
-  }
-}
-
-// The poller looks at the time at `limit` or before.
-void TransactionPool::LookBy(absl::Time limit) {
-  if (limit >= look_at_) return;
-  look_at_ = limit;
-  watch_.Wake();
-}
-
-// Ends what is over its limit. How long until it is worth another look; negative: no more.
-absl::Duration TransactionPool::LookAtTheTime(Answers& answers) {
-  const absl::Time now = absl::Now();
-  struct InVain {
-    std::shared_ptr<Conversation> conversation;
-    Turn turn;
-    std::string message;
-  };
-  std::vector<InVain> in_vain;
-  absl::Time next = now + kPollerPause;
-  {
-    MutexLock lock(mu_);
-    if (stopping_) return -absl::InfiniteDuration();
-    for (Seat& seat : seats_) {
-      if (seat.state != Seat::State::kSent && seat.state != Seat::State::kIdle) continue;
-      if (seat.limit > now) {
-        next = std::min(next, seat.limit);
-        continue;
-      }
-      if (seat.state == Seat::State::kIdle) {
-        seat.serves->over = seat.over;
-        seat.serves->seat = nullptr;
-        seat.serves = nullptr;
-      }
-      Queue(seat);
-    }
-    while (!waiting_.empty() && waiting_.front().give_up <= now) {
-      const auto& conversation = waiting_.front().conversation;
-      if (auto turn = std::exchange(conversation->turn, std::nullopt)) {
-        in_vain.push_back({conversation, *std::move(turn), Exhausted()});
-        ++timeouts_;
-      }
-      waiting_.pop_front();
-    }
-    if (!waiting_.empty()) next = std::min(next, waiting_.front().give_up);
-    look_at_ = next;
-  }
-  for (InVain& one : in_vain) {
-    answers.Give(std::move(one.turn), Error{Reason::kPoolExhausted, one.message}, one.conversation);
-  }
-  return next - now;
-}
-
-std::string TransactionPool::Exhausted() const {
-  PoolState state = {"application", options_.size, options_.max_overflow, options_.timeout, waiting_.size(), {}};
-  for (const Seat& seat : seats_) {
-    if (!seat.holder.empty()) state.holders.push_back({seat.holder, absl::Now() - seat.since});
-  }
-  return PoolExhausted(state);
-}
-
 TransactionPool::Usage TransactionPool::usage() {
   MutexLock lock(mu_);
   Usage usage;
   usage.idle = static_cast<int>(free_.size());
   usage.in_use = static_cast<int>(seats_.size() - free_.size());
-  usage.waiting = static_cast<int>(waiting_.size());
+  usage.waiting = static_cast<int>(waiting_.size() + sharing_.size());
   usage.timeouts = timeouts_;
   return usage;
 }

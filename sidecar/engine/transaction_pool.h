@@ -26,6 +26,7 @@
 #include "absl/time/time.h"
 
 #include "sidecar/base/mutex.h"
+#include "sidecar/engine/group_candidates.h"
 #include "sidecar/engine/socket_watch.h"
 #include "sidecar/engine/transaction.h"
 #include "sidecar/model/pool.h"
@@ -39,7 +40,10 @@ class TransactionPool {
     int max_overflow = 0;  // beyond those, while there is work
     absl::Duration timeout = absl::Seconds(30);
     absl::Duration recycle = absl::InfiniteDuration();  // an older connection is replaced between transactions
+    int group_max = 32;                                 // transactions of one statement in one commit; 1: no groups
   };
+  // So long at most who could share a commit waits for those who are under way.
+  static constexpr absl::Duration kGroupPatience = absl::Milliseconds(5);
   using Usage = PoolUsage;
   static constexpr std::size_t kWaitingMax = 10'000;
 
@@ -68,10 +72,13 @@ class TransactionPool {
   struct Turn;
   class Answers;
   struct Seat;
+  struct Member;
+  using Requests = std::vector<TransactionRequest*>;
   struct Waiting {
     std::shared_ptr<Conversation> conversation;
     std::string holder;
     absl::Time give_up;
+    bool shares = false;  // a commit with others, if they come
   };
   // What became of a seat.
   enum class Left {
@@ -81,6 +88,8 @@ class TransactionPool {
   };
 
   // Without blocking.
+  enum class Shares { kNo, kMay };
+  void Enter(const std::shared_ptr<Conversation>& conversation, Turn turn, Shares shares);
   bool TryStart(Seat& seat);
   bool Await(Seat& seat);
   void OnReady(Seat& seat, Answers& answers);
@@ -93,12 +102,28 @@ class TransactionPool {
   TransactionAnswer Handle(Seat& seat);
   Error Renew(Seat& seat);
 
+  // Of transactions that share a commit.
+  bool MayShare(const TransactionRequest& request) const;
+  static Requests RequestsOf(std::vector<Member>& group);
+  static bool SendGroup(Seat& seat);
+  Left GroupAnswered(Seat& seat, Answers& answers);
+  void GoApart(std::vector<Member> group);
+  Left WorkOnGroup(Seat& seat, Answers& answers);  // blocks
+
   void PollerMain();
   absl::Duration LookAtTheTime(Answers& answers);
 
   Error Place(Conversation& conversation, Turn& turn, Waiting who, Seat*& seat) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   Seat* TakeSeat() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Assign(Seat& seat, Waiting who) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  bool AssignNext(Seat& seat) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  static bool HasWaiting(std::deque<Waiting>& queue);
+  Seat* StartAnotherGroup(absl::Time now, absl::Time& next) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void AssignGroup(Seat& seat) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void EndGroups() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Learn(const Seat& seat, const Turn& turn, const TransactionAnswer& answer) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void PauseCandidates(const std::vector<Member>& group, std::optional<std::size_t> failed)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   Left Release(Seat& seat, std::unique_ptr<TransactionStorage>& closed) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Queue(Seat& seat) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);  // for a worker
   void LookBy(absl::Time limit) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -113,7 +138,10 @@ class TransactionPool {
   CondVar work_;
   std::list<Seat> seats_ ABSL_GUARDED_BY(mu_);
   std::deque<Seat*> free_ ABSL_GUARDED_BY(mu_);
-  std::deque<Waiting> waiting_ ABSL_GUARDED_BY(mu_);
+  std::deque<Waiting> waiting_ ABSL_GUARDED_BY(mu_);  // for a seat
+  std::deque<Waiting> sharing_ ABSL_GUARDED_BY(mu_);  // for a seat and a group
+  const Seat* ahead_ ABSL_GUARDED_BY(mu_) = nullptr;  // while it is under way, those who share wait for each other
+  GroupCandidates candidates_ ABSL_GUARDED_BY(mu_);
   std::deque<Seat*> queue_ ABSL_GUARDED_BY(mu_);
   std::vector<std::thread> workers_ ABSL_GUARDED_BY(mu_);
   std::size_t idle_workers_ ABSL_GUARDED_BY(mu_) = 0;

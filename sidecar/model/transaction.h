@@ -82,6 +82,8 @@ bool IsConflict(const SqlFailure& failure);
 enum class Isolation { kSerializable, kRepeatableRead, kReadCommitted };
 
 struct TransactionMode {
+  bool operator==(const TransactionMode&) const = default;
+
   Isolation isolation = Isolation::kSerializable;
   bool read_only = false;
   bool deferrable = false;

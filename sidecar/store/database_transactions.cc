@@ -25,9 +25,15 @@ StepRecord RecordOfResult(const std::optional<TransactionStep>& step, std::int64
   return record;
 }
 
+// Others would find what it does to the session. A query may call a function that does.
+bool IsGroupable(const NamedSql& sql) {
+  return !sql.marks_session && (sql.verb == "INSERT" || sql.verb == "UPDATE" || sql.verb == "DELETE");
+}
+
 }  // namespace
 
 void DatabaseTransactions::Begin(const TransactionMode& mode, absl::Time deadline) {
+  grouped_.clear();
   session_->Begin(mode, deadline, kRowsBytesMax);
 }
 
@@ -47,6 +53,7 @@ absl::StatusOr<std::unique_ptr<DatabaseTransactions::Named>> DatabaseTransaction
 void DatabaseTransactions::RollBack() {
   session_->RollBack();
   parsed_ = nullptr;
+  grouped_.clear();
 }
 
 absl::StatusOr<SqlAnswer> DatabaseTransactions::Run(const SqlCommand& command) {
@@ -87,12 +94,14 @@ std::optional<Statement> DatabaseTransactions::ResultStatement(const std::option
 absl::StatusOr<CommitVerdict> DatabaseTransactions::Execute(const SqlCommand& command,
                                                             const std::optional<TransactionStep>& step,
                                                             std::int64_t completed_at_ms) {
+  could_group_ = false;
   ASSIGN_OR_RETURN(const auto named, ParsedOr(command));
   CommitVerdict verdict;
   verdict.recorded = RecordOfResult(step, completed_at_ms);
   const std::optional<Statement> statement = ResultStatement(step, verdict.recorded);
   ASSIGN_OR_RETURN(auto outcome, session_->RunAndCommit(named->sql, named->values, statement ? &*statement : nullptr));
   if (const auto* failure = std::get_if<SqlFailure>(&outcome)) return Judge(*failure, step);
+  could_group_ = step && same_database() && IsGroupable(named->sql) && session_->could_group();
   verdict.recorded.outcome = Outcome{Outcome::Kind::kValue, {std::move(std::get<std::string>(outcome))}};
   return verdict;
 }
@@ -105,6 +114,47 @@ bool DatabaseTransactions::SendExecute(const SqlCommand& command, const std::opt
   const StepRecord record = RecordOfResult(step, completed_at_ms);
   const std::optional<Statement> statement = ResultStatement(step, record);
   return session_->SendRunAndCommit(parsed_->sql, parsed_->values, statement ? &*statement : nullptr);
+}
+
+std::optional<std::size_t> DatabaseTransactions::TakeApart(const std::vector<GroupMember>& group) {
+  grouped_.clear();
+  for (const GroupMember& member : group) {
+    auto named = Parse(*member.command);
+    if (!named.ok()) return std::exchange(grouped_, {}).size();
+    StepRecord record = RecordOfResult(*member.step, member.completed_at_ms);
+    Statement statement = RecordResultStatement(table_, identity_, *member.step, record);
+    grouped_.push_back({*std::move(named), std::move(record), std::move(statement)});
+  }
+  return std::nullopt;
+}
+
+std::vector<SqlGroupMember> DatabaseTransactions::TakenApart() const {
+  std::vector<SqlGroupMember> members;
+  members.reserve(grouped_.size());
+  for (const Grouped& one : grouped_) members.push_back({&one.named->sql, &one.named->values, &one.statement});
+  return members;
+}
+
+bool DatabaseTransactions::SendGroup(const std::vector<GroupMember>& group) {
+  return !TakeApart(group) && session_->SendGroup(TakenApart());
+}
+
+absl::StatusOr<GroupVerdict> DatabaseTransactions::RunGroup(const std::vector<GroupMember>& group) {
+  if (grouped_.empty()) {
+    if (const auto bad = TakeApart(group)) {
+      RollBack();
+      return GroupVerdict{{}, bad};
+    }
+  }
+  ASSIGN_OR_RETURN(SqlGroupOutcome all, session_->RunGroup(TakenApart()));
+  GroupVerdict verdict;
+  verdict.failed = all.failed;
+  for (std::size_t n = 0; n < all.outcomes.size(); ++n) {
+    verdict.recorded.push_back(std::move(grouped_[n].record));
+    verdict.recorded.back().outcome = Outcome{Outcome::Kind::kValue, {std::move(all.outcomes[n])}};
+  }
+  grouped_.clear();
+  return verdict;
 }
 
 SqlSession& DatabaseTransactions::Reader() {

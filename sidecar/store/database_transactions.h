@@ -6,6 +6,8 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "sidecar/store/transaction_storage.h"
 #include "sidecar/store/transaction_store.h"
@@ -30,11 +32,14 @@ class DatabaseTransactions final : public TransactionStorage {
   absl::StatusOr<CommitVerdict> Commit(const std::optional<TransactionStep>& step, const StepRecord& record) override;
   absl::StatusOr<CommitVerdict> Execute(const SqlCommand& command, const std::optional<TransactionStep>& step,
                                         std::int64_t completed_at_ms) override;
+  bool could_group() const override { return could_group_; }
+  absl::StatusOr<GroupVerdict> RunGroup(const std::vector<GroupMember>& group) override;
   void RollBack() override;
   bool SendRun(const SqlCommand& command) override;
   bool SendCommit(const std::optional<TransactionStep>& step, const StepRecord& record) override;
   bool SendExecute(const SqlCommand& command, const std::optional<TransactionStep>& step,
                    std::int64_t completed_at_ms) override;
+  bool SendGroup(const std::vector<GroupMember>& group) override;
   SqlArrival Poll() override { return session_->Poll(); }
   SqlWait WaitsFor() override { return session_->WaitsFor(); }
   absl::StatusOr<std::optional<CommitVerdict>> Recorded(const TransactionStep& step) override;
@@ -46,6 +51,15 @@ class DatabaseTransactions final : public TransactionStorage {
     NamedSql sql;
     SqlValues values;
   };
+  // One of a group, taken apart.
+  struct Grouped {
+    std::unique_ptr<Named> named;
+    StepRecord record;
+    Statement statement;
+  };
+  // Fills `grouped_`. Which one is not as it must be, if any is not.
+  std::optional<std::size_t> TakeApart(const std::vector<GroupMember>& group);
+  std::vector<SqlGroupMember> TakenApart() const;
   absl::StatusOr<std::unique_ptr<Named>> Parse(const SqlCommand& command);
   // What the first half has parsed, or else the command.
   absl::StatusOr<std::unique_ptr<Named>> ParsedOr(const SqlCommand& command);
@@ -60,6 +74,8 @@ class DatabaseTransactions final : public TransactionStorage {
   const std::function<std::unique_ptr<SqlSession>()> open_reader_;
   std::unique_ptr<SqlSession> reader_;  // opened by its first use
   std::unique_ptr<Named> parsed_;       // by a first half
+  std::vector<Grouped> grouped_;        // since Begin
+  bool could_group_ = false;
   bool spent_ = false;
 };
 

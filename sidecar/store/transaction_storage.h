@@ -1,7 +1,8 @@
 // TransactionStorage: the interface between the rules of transactions and the application database. One session, with
 // the records of steps in the same commits.
 //
-// Run, Commit and Execute come in two halves as well, see SqlSession: SendRun with the same arguments first, then Run.
+// Run, Commit, Execute and RunGroup come in two halves as well, see SqlSession: SendRun with the same arguments first,
+// then Run.
 //
 // Threads:  one at a time; Interrupt from any.
 // Blocking: every call but Begin, Interrupt, the Sends and Poll, at most up to the deadline of Begin.
@@ -17,6 +18,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -43,6 +45,18 @@ struct CommitVerdict {
   Error error = {};
 };
 
+// One of several transactions of one statement that are committed together. Borrowed.
+struct GroupMember {
+  const SqlCommand* command = nullptr;
+  const TransactionStep* step = nullptr;
+  std::int64_t completed_at_ms = 0;
+};
+
+struct GroupVerdict {
+  std::vector<StepRecord> recorded;   // of each, in their order; none: nothing has taken effect
+  std::optional<std::size_t> failed;  // then: because of whom, where it was one of them
+};
+
 class TransactionStorage {
  public:
   virtual ~TransactionStorage() = default;
@@ -61,6 +75,10 @@ class TransactionStorage {
   // After Begin: the whole transaction. The recorded value is that of EncodeRows.
   virtual absl::StatusOr<CommitVerdict> Execute(const SqlCommand& command, const std::optional<TransactionStep>& step,
                                                 std::int64_t completed_at_ms) = 0;
+  // The last Execute could as well have been one of a group: it records its step, and left nothing in the session.
+  virtual bool could_group() const { return false; }
+  // After Begin: all of them in one commit, in their order. Only of what Execute has run before, and says so.
+  virtual absl::StatusOr<GroupVerdict> RunGroup(const std::vector<GroupMember>& /*group*/) { return GroupVerdict(); }
   virtual void RollBack() = 0;
 
   // False: nothing was sent, and the call itself has to be made, which may block.
@@ -72,6 +90,7 @@ class TransactionStorage {
                            std::int64_t /*completed_at_ms*/) {
     return false;
   }
+  virtual bool SendGroup(const std::vector<GroupMember>& /*group*/) { return false; }
   virtual SqlArrival Poll() { return SqlArrival::kMayBlock; }
   virtual SqlWait WaitsFor() { return {}; }
 

@@ -144,7 +144,7 @@ absl::Status PostgresPipeline::SendKept(const PostgresCall& call) {
   PreparedStatements::Entry& entry = prepared_.Use(key);
   if (++entry.uses > kPreparedUsesMax) prepared_.Renew(entry);
   const bool on_server = entry.on_server;
-  if (!on_server) {
+  if (!on_server && !IsBeingPrepared(key)) {
     if (PQsendPrepare(link_.get(), entry.name.c_str(), call.text().c_str(), call.count(), call.types()) != 1) {
       return link_.Lost();
     }
@@ -156,6 +156,12 @@ absl::Status PostgresPipeline::SendKept(const PostgresCall& call) {
   sent_.push_back({Sent::Kind::kCall, &call, key, on_server});
   const bool is_control = call.count() == 0 && !call.with_rows();
   return on_server || is_control ? absl::OkStatus() : SendForgotten();
+}
+
+// By an earlier call of this round trip.
+bool PostgresPipeline::IsBeingPrepared(const std::string& key) const {
+  return std::any_of(sent_.begin(), sent_.end(),
+                     [&](const Sent& sent) { return sent.kind == Sent::Kind::kPrepare && sent.key == key; });
 }
 
 // Makes room on the server. Not before BEGIN, which can then no longer choose the isolation, and not behind COMMIT,

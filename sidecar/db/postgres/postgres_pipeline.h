@@ -95,6 +95,7 @@ class PostgresPipeline {
   absl::Status SendCall(const PostgresCall& call);
   absl::Status SendUnnamed(const PostgresCall& call, Sent sent);
   absl::Status SendKept(const PostgresCall& call);
+  bool IsBeingPrepared(const std::string& key) const;
   absl::Status SendForgotten();
   absl::Status Receive();
   absl::StatusOr<bool> Take();

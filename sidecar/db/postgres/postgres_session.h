@@ -33,9 +33,12 @@ class PostgresSession : public SqlSession {
   absl::StatusOr<SqlAnswer> Commit(const Statement* record) override;
   absl::StatusOr<SqlOutcome> RunAndCommit(const NamedSql& sql, const SqlValues& values,
                                           const Statement* record) override;
+  bool could_group() const override { return could_group_; }
+  absl::StatusOr<SqlGroupOutcome> RunGroup(const std::vector<SqlGroupMember>& group) override;
   bool SendRun(const NamedSql& sql, const SqlValues& values) override;
   bool SendCommit(const Statement* record) override;
   bool SendRunAndCommit(const NamedSql& sql, const SqlValues& values, const Statement* record) override;
+  bool SendGroup(const std::vector<SqlGroupMember>& group) override;
   SqlArrival Poll() override;
   SqlWait WaitsFor() override { return {pipeline_.link().socket(), pipeline_.HasMoreToSend()}; }
   void RollBack() override;
@@ -91,6 +94,7 @@ class PostgresSession : public SqlSession {
   }
   std::shared_ptr<const PostgresShape> ShapeToJoin(const NamedSql& sql, const SqlValues& values);
   Question Joined(const NamedSql& sql, const SqlValues& values, const Statement* record, const PostgresShape& shape);
+  std::optional<Question> Grouped(const std::vector<SqlGroupMember>& group);
   // RunAndCommit in one round trip; none: it cannot be done, and nothing was.
   absl::StatusOr<std::optional<SqlOutcome>> RunJoined(Question question);
   // And in two. `tried`: what was joined in vain before, or null.
@@ -108,6 +112,7 @@ class PostgresSession : public SqlSession {
   std::unordered_map<const Query*, PostgresQuery> one_row_queries_;
 
   std::optional<Question> sent_;  // and not taken yet
+  bool could_group_ = false;      // the last RunAndCommit
 
   State state_ = State::kNone;
   TransactionMode mode_;

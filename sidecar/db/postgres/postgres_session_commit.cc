@@ -14,6 +14,7 @@ namespace dbos::sidecar {
 
 absl::StatusOr<SqlOutcome> PostgresSession::RunAndCommit(const NamedSql& sql, const SqlValues& values,
                                                          const Statement* record) {
+  could_group_ = false;
   if (!sent_) {  // what was sent goes on, though the link was lost since: then it is a commit in doubt
     RETURN_IF_ERROR(Ready());
     const std::shared_ptr<const PostgresShape> shape = ShapeToJoin(sql, values);
@@ -21,7 +22,10 @@ absl::StatusOr<SqlOutcome> PostgresSession::RunAndCommit(const NamedSql& sql, co
     sent_ = Joined(sql, values, record, *shape);
   }
   ASSIGN_OR_RETURN(std::optional<SqlOutcome> outcome, RunJoined(*std::exchange(sent_, std::nullopt)));
-  if (outcome) return *std::move(outcome);
+  if (outcome) {
+    could_group_ = record != nullptr;
+    return *std::move(outcome);
+  }
   const std::shared_ptr<const PostgresShape> shape = ShapeToJoin(sql, values);
   catalog_->ForgetShape(PostgresCall(sql, values).Key());
   return RunApart(sql, values, record, shape.get());

@@ -98,19 +98,26 @@ class SqliteSession : public SqlSession {
 
   absl::StatusOr<SqlOutcome> RunAndCommit(const NamedSql& sql, const SqlValues& values,
                                           const Statement* record) override {
-    ASSIGN_OR_RETURN(SqlAnswer answer, Run(sql, values));
-    if (auto* failure = std::get_if<SqlFailure>(&answer)) {
-      RollBack();
-      return std::move(*failure);
-    }
-    absl::StatusOr<SqlOutcome> outcome = OutcomeOf(std::get<SqlRows>(answer), rows_bytes_max_);
-    if (!outcome.ok() || std::holds_alternative<SqlFailure>(*outcome)) {
-      RollBack();
-      return outcome;
-    }
-    ASSIGN_OR_RETURN(answer, CommitWith(record, &std::get<std::string>(*outcome)));
+    ASSIGN_OR_RETURN(SqlOutcome outcome, RunForOutcome(sql, values));
+    if (std::holds_alternative<SqlFailure>(outcome)) return outcome;
+    ASSIGN_OR_RETURN(SqlAnswer answer, CommitWith(record, &std::get<std::string>(outcome)));
     if (auto* failure = std::get_if<SqlFailure>(&answer)) return std::move(*failure);
     return outcome;
+  }
+
+  bool could_group() const override { return true; }
+  absl::StatusOr<SqlGroupOutcome> RunGroup(const std::vector<SqlGroupMember>& group) override {
+    SqlGroupOutcome all;
+    for (const SqlGroupMember& member : group) {
+      ASSIGN_OR_RETURN(SqlOutcome outcome, RunAndRecord(member));
+      if (auto* failure = std::get_if<SqlFailure>(&outcome)) {
+        return SqlGroupOutcome{{}, std::move(*failure), all.outcomes.size()};
+      }
+      all.outcomes.push_back(std::move(std::get<std::string>(outcome)));
+    }
+    ASSIGN_OR_RETURN(SqlAnswer answer, CommitWith(nullptr, nullptr));
+    if (auto* failure = std::get_if<SqlFailure>(&answer)) return SqlGroupOutcome{{}, std::move(*failure), {}};
+    return all;
   }
 
   void RollBack() override {
@@ -216,6 +223,30 @@ class SqliteSession : public SqlSession {
   absl::Status End(absl::Status why) {
     RollBack();
     return why;
+  }
+
+  // Rolled back where there is none.
+  absl::StatusOr<SqlOutcome> RunForOutcome(const NamedSql& sql, const SqlValues& values) {
+    ASSIGN_OR_RETURN(SqlAnswer answer, Run(sql, values));
+    if (auto* failure = std::get_if<SqlFailure>(&answer)) {
+      RollBack();
+      return std::move(*failure);
+    }
+    absl::StatusOr<SqlOutcome> outcome = OutcomeOf(std::get<SqlRows>(answer), rows_bytes_max_);
+    if (!outcome.ok() || std::holds_alternative<SqlFailure>(*outcome)) RollBack();
+    return outcome;
+  }
+
+  absl::StatusOr<SqlOutcome> RunAndRecord(const SqlGroupMember& member) {
+    ASSIGN_OR_RETURN(SqlOutcome outcome, RunForOutcome(*member.sql, *member.values));
+    if (std::holds_alternative<SqlFailure>(outcome)) return outcome;
+    ASSIGN_OR_RETURN(SqlAnswer answer, Guard(nullptr, [&] {
+                       RunRecord(*member.record, &std::get<std::string>(outcome));
+                       return SqlRows();
+                     }));
+    auto* failure = std::get_if<SqlFailure>(&answer);
+    if (failure == nullptr) return outcome;
+    return std::move(*failure);
   }
 
   absl::StatusOr<SqlAnswer> CommitWith(const Statement* record, const std::string* outcome) {

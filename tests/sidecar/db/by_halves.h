@@ -39,6 +39,11 @@ class ByHalves final : public SqlSession {
     if (session_->SendRunAndCommit(sql, values, record)) AwaitAnswer();
     return session_->RunAndCommit(sql, values, record);
   }
+  bool could_group() const override { return session_->could_group(); }
+  absl::StatusOr<SqlGroupOutcome> RunGroup(const std::vector<SqlGroupMember>& group) override {
+    if (session_->SendGroup(group)) AwaitAnswer();
+    return session_->RunGroup(group);
+  }
   void RollBack() override { session_->RollBack(); }
   absl::StatusOr<Result> Execute(const Statement& statement) override { return session_->Execute(statement); }
   absl::Status RunScript(const std::string& sql) override { return session_->RunScript(sql); }

@@ -45,6 +45,8 @@ class Script {
   std::deque<CommitAnswer> commits;     // by default kCommitted
   std::deque<RecordedAnswer> recorded;  // by default nothing
   std::deque<absl::StatusOr<SqlAnswer>> runs;
+  std::atomic<bool> could_group = false;
+  std::deque<absl::StatusOr<GroupVerdict>> groups;  // by default all are committed
   ExecutionStanding standing;
   WorkflowRecords::Verdict record;
   // Called, if set, while a statement runs, is being sent, while the engine records, or before a rollback.
@@ -122,6 +124,18 @@ class ScriptedStorage final : public TransactionStorage {
     committed.recorded.outcome = Outcome{Outcome::Kind::kValue, {"rows"}};
     return TakeFront<Script::CommitAnswer>(script_.commits, committed);
   }
+  bool could_group() const override { return script_.could_group; }
+  absl::StatusOr<GroupVerdict> RunGroup(const std::vector<GroupMember>& group) override {
+    script_.Note("run group" + Names(group));
+    if (script_.in_run) script_.in_run();
+    GroupVerdict all;
+    for (const GroupMember& member : group) {
+      all.recorded.emplace_back();
+      all.recorded.back().outcome = Outcome{Outcome::Kind::kValue, {"rows of " + member.command->sql}};
+    }
+    return TakeFront<absl::StatusOr<GroupVerdict>>(script_.groups, all);
+  }
+  bool SendGroup(const std::vector<GroupMember>& group) override { return Send("send group" + Names(group)); }
   void RollBack() override {
     if (script_.in_roll_back) script_.in_roll_back();
     script_.Note("roll back");
@@ -143,6 +157,11 @@ class ScriptedStorage final : public TransactionStorage {
   void Interrupt() override { script_.Note("interrupt"); }
 
  private:
+  static std::string Names(const std::vector<GroupMember>& group) {
+    std::string names;
+    for (const GroupMember& member : group) names += " " + member.step->execution.workflow_id;
+    return names;
+  }
   bool Send(const std::string& what) {
     if (!script_.halves) return false;
     script_.Note(what);

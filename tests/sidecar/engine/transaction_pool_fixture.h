@@ -21,6 +21,9 @@ class TransactionPoolTest : public testing::Test {
     TransactionPool::Options options;
     options.size = size;
     options.timeout = timeout;
+    return Open(options);
+  }
+  std::unique_ptr<TransactionPool> Open(const TransactionPool::Options& options) {
     const TransactionStorageFactory factory = [this]() -> absl::StatusOr<std::unique_ptr<TransactionStorage>> {
       if (in_open_) in_open_();
       if (!opening_.ok()) return opening_;

@@ -1,0 +1,93 @@
+// The poller: the thread that waits for the sockets of all seats, and for the limits of time.
+#include <algorithm>
+#include <utility>
+
+#include "absl/time/clock.h"
+
+#include "sidecar/engine/conversation.h"
+#include "sidecar/model/pool.h"
+
+namespace dbos::sidecar {
+namespace {
+
+// How often the poller looks at the time, at the least, so that it need not be woken for limits that are far away.
+constexpr absl::Duration kPollerPause = absl::Seconds(1);
+
+}  // namespace
+
+void TransactionPool::PollerMain() {
+  Answers answers;
+  while (true) {
+    const absl::Duration pause = LookAtTheTime(answers);
+    if (pause < absl::ZeroDuration()) return;
+    answers.FlushAll();
+    for (void* const seat : watch_.Wait(pause)) OnReady(*static_cast<Seat*>(seat), answers);
+    answers.FlushAll();
+  }
+}
+
+// The poller looks at the time at `limit` or before.
+void TransactionPool::LookBy(absl::Time limit) {
+  if (limit >= look_at_) return;
+  look_at_ = limit;
+  watch_.Wake();
+}
+
+// Ends what is over its limit. How long until it is worth another look; negative: no more.
+absl::Duration TransactionPool::LookAtTheTime(Answers& answers) {
+  const absl::Time now = absl::Now();
+  struct InVain {
+    std::shared_ptr<Conversation> conversation;
+    Turn turn;
+    std::string message;
+  };
+  std::vector<InVain> in_vain;
+  Seat* started = nullptr;
+  absl::Time next = now + kPollerPause;
+  {
+    MutexLock lock(mu_);
+    if (stopping_) return -absl::InfiniteDuration();
+    for (Seat& seat : seats_) {
+      if (seat.state != Seat::State::kSent && seat.state != Seat::State::kIdle) continue;
+      if (seat.limit > now) {
+        next = std::min(next, seat.limit);
+        continue;
+      }
+      if (seat.state == Seat::State::kIdle) {
+        seat.serves->over = seat.over;
+        seat.serves->seat = nullptr;
+        seat.serves = nullptr;
+      }
+      Queue(seat);
+    }
+    for (std::deque<Waiting>* queue : {&waiting_, &sharing_}) {
+      while (!queue->empty() && queue->front().give_up <= now) {
+        const auto& conversation = queue->front().conversation;
+        if (auto turn = std::exchange(conversation->turn, std::nullopt)) {
+          in_vain.push_back({conversation, *std::move(turn), Exhausted()});
+          ++timeouts_;
+        }
+        queue->pop_front();
+      }
+      if (!queue->empty()) next = std::min(next, queue->front().give_up);
+    }
+    started = StartAnotherGroup(now, next);
+    look_at_ = next;
+  }
+  for (InVain& one : in_vain) {
+    answers.Give(std::move(one.turn), Error{Reason::kPoolExhausted, one.message}, one.conversation);
+  }
+  if (started != nullptr) GoOn(*started, Left::kWithTurn);
+  return next - now;
+}
+
+std::string TransactionPool::Exhausted() const {
+  PoolState state = {
+      "application", options_.size, options_.max_overflow, options_.timeout, waiting_.size() + sharing_.size(), {}};
+  for (const Seat& seat : seats_) {
+    if (!seat.holder.empty()) state.holders.push_back({seat.holder, absl::Now() - seat.since});
+  }
+  return PoolExhausted(state);
+}
+
+}  // namespace dbos::sidecar
