@@ -67,7 +67,7 @@ void TransactionPool::AssignGroup(Seat& seat) {
   ahead_ = &seat;
   seat.has_group = true;
   seat.state = Seat::State::kTaken;
-  seat.sent = false;
+  seat.sent = seat.begun = false;
   seat.since = absl::Now();
   seat.holder = absl::StrCat(seat.group.size(), " transactions of one statement");
 }
@@ -86,6 +86,7 @@ bool TransactionPool::SendGroup(Seat& seat) {
   };
   std::sort(seat.group.begin(), seat.group.end(),
             [&](const Member& a, const Member& b) { return workflow(a) < workflow(b); });
+  seat.begun = true;
   seat.group_limit = absl::Now() + kGroupTimeout;
   return TransactionGroup(*seat.storage).Start(RequestsOf(seat.group), absl::ToUnixMillis(absl::Now()));
 }
@@ -144,8 +145,9 @@ TransactionPool::Left TransactionPool::WorkOnGroup(Seat& seat, Answers& answers)
     {
       MutexLock lock(mu_);
       seat.handled = true;
+      if (stopping_) seat.transaction->Interrupt();
     }
-    if (!seat.sent) SendGroup(seat);
+    if (!seat.begun) SendGroup(seat);
     return GroupAnswered(seat, answers);
   }
   std::unique_ptr<TransactionStorage> closed;

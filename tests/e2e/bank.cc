@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include <SQLiteCpp/SQLiteCpp.h>
+#include <absl/strings/str_join.h>
 #include <gtest/gtest.h>
 #include <libpq-fe.h>
 
@@ -138,19 +139,23 @@ bool Bank::CanUpdate(int account, absl::Duration time) const {
   return PQresultStatus(result.get()) == PGRES_COMMAND_OK;
 }
 
-// ---------------------------------------------------------------- transfers
+// ---------------------------------------------------------------- calls
 
-Transfers::Transfers(Bank& bank, int count, int first)
-    : bank_(bank), first_(first), seen_(static_cast<std::size_t>(count)), caller_([this] { CallAll(); }) {
+Calls::Calls(Bank& bank, std::string prefix, int first, int count, Start start)
+    : bank_(bank),
+      prefix_(std::move(prefix)),
+      first_(first),
+      seen_(static_cast<std::size_t>(count)),
+      caller_([this, start = std::move(start)] { CallAll(start); }) {
 }
 
-Transfers::~Transfers() {
+Calls::~Calls() {
   given_up_ = true;
   if (caller_.joinable()) caller_.join();
 }
 
 template <typename Call>
-void Transfers::Repeat(int n, Call call) {
+void Calls::Repeat(int n, Call call) {
   dbos::Client client({.sidecar_address = bank_.world().address(), .request_timeout = std::chrono::seconds(5)});
   while (!given_up_) {
     try {
@@ -166,15 +171,12 @@ void Transfers::Repeat(int n, Call call) {
   }
 }
 
-void Transfers::CallAll() {
+void Calls::CallAll(const Start& start) {
   const int end = first_ + static_cast<int>(seen_.size());
   for (int n = first_; n < end; ++n) {
-    Repeat(n, [n](dbos::Client& client) {
-      client.start<std::string>("transfer", {.workflow_id = IdOf(n)}, n % Bank::kAccounts,
-                                (n + 1 + n / Bank::kAccounts % (Bank::kAccounts - 1)) % Bank::kAccounts, n % 5 + 1,
-                                Fails(n));
-    });
+    Repeat(n, [&start, n](dbos::Client& client) { start(client, n); });
   }
+  started_ = true;
   for (int n = first_; n < end; ++n) {
     Repeat(n, [this, n](dbos::Client& client) {
       seen_[static_cast<std::size_t>(n - first_)] =
@@ -185,12 +187,22 @@ void Transfers::CallAll() {
   ended_ = true;
 }
 
-void Transfers::Finish(absl::Duration limit) {
+void Calls::Finish(absl::Duration limit) {
   const absl::Duration end = SinceBoot() + limit;
   while (!ended() && SinceBoot() < end) bank_.world().Supervise(absl::Milliseconds(20));
   EXPECT_TRUE(ended()) << bank_.world().Logs();
   given_up_ = true;
   caller_.join();
+}
+
+// ---------------------------------------------------------------- transfers
+
+Transfers::Transfers(Bank& bank, int count, int first)
+    : Calls(bank, "t", first, count, [](dbos::Client& client, int n) {
+        client.start<std::string>("transfer", {.workflow_id = "t" + std::to_string(n)}, n % Bank::kAccounts,
+                                  (n + 1 + n / Bank::kAccounts % (Bank::kAccounts - 1)) % Bank::kAccounts, n % 5 + 1,
+                                  Fails(n));
+      }) {
 }
 
 void Transfers::CheckOne(int n, const std::string& seen) const {
@@ -221,6 +233,31 @@ void Transfers::Check(int others) const {
     EXPECT_EQ(bank_.Ask("SELECT count(*) FROM dbos.transaction_outputs AS t JOIN ledger AS l ON l.workflow ="
                         " t.workflow_uuid AND t.output = '\"' || l.nonce || '\"' WHERE t.function_name = 'move'"),
               Strings{count});
+  }
+  if (::testing::Test::HasFailure()) ADD_FAILURE() << bank_.world().Logs();
+}
+
+// ---------------------------------------------------------------- entries
+
+Entries::Entries(Bank& bank, int count)
+    : Calls(bank, "e", 0, count, [](dbos::Client& client, int n) {
+        client.start<std::string>("entries", {.workflow_id = "e" + std::to_string(n)}, kEach);
+      }) {
+}
+
+void Entries::Check() const {
+  const std::string count = std::to_string(seen_.size() * kEach);
+  EXPECT_EQ(bank_.Ask("SELECT count(*) FROM ledger"), Strings{count});
+  dbos::Client client({.sidecar_address = bank_.world().address()});
+  for (std::size_t n = 0; n < seen_.size(); ++n) {
+    const std::string id = IdOf(static_cast<int>(n));
+    const Strings nonces = bank_.Ask("SELECT nonce FROM ledger WHERE workflow = '" + id + "' ORDER BY nonce");
+    EXPECT_EQ(absl::StrJoin(nonces, " "), seen_[n]) << id;
+    const std::vector<dbos::StepInfo> steps = client.steps(id);
+    ASSERT_EQ(steps.size(), nonces.size()) << id;
+    for (std::size_t step = 0; step < steps.size(); ++step) {
+      EXPECT_NE(steps[step].output.value_or("").find("[[" + Quoted(nonces[step]) + "]]"), std::string::npos) << id;
+    }
   }
   if (::testing::Test::HasFailure()) ADD_FAILURE() << bank_.world().Logs();
 }

@@ -12,6 +12,12 @@
 // account 0; if not, it is READ COMMITTED and meets nobody. Points: "began", before any statement; "noted", after all
 // of them.
 //
+// Workflow "entries"(count): as many transactions of one statement, each a line in the ledger. Its result are their
+// nonces, which begin with the number of their step.
+//
+// Workflow "claims"(number): a line in the ledger with that nonce, which has to be the only one, and one in the audit.
+// Its result is "claimed" or the SQLSTATE of what was against it.
+//
 // Workflow "plain": one step without SQL.
 #include <atomic>
 #include <chrono>
@@ -114,6 +120,29 @@ class Bank {
     });
   }
 
+  static std::string Entries(dbos::Context& ctx, int count) {
+    std::string nonces;
+    for (int n = 0; n < count; ++n) {
+      const auto rows = ctx.sql("entry", "INSERT INTO ledger (workflow, nonce) VALUES (:id, :nonce) RETURNING nonce",
+                                {{"id", ctx.workflow_id()}, {"nonce", std::to_string(n) + ":" + Nonce()}});
+      nonces += (n == 0 ? "" : " ") + rows.scalar<std::string>();
+    }
+    return nonces;
+  }
+
+  static std::string Claim(dbos::Context& ctx, int number) {
+    std::string result = "claimed";
+    try {
+      ctx.sql("claim", "INSERT INTO ledger (workflow, nonce) VALUES (:id, :nonce)",
+              {{"id", ctx.workflow_id()}, {"nonce", std::to_string(number)}});
+    } catch (const dbos::SqlError& error) {
+      result = error.sqlstate();
+    }
+    ctx.sql("audit", "INSERT INTO audit (workflow, nonce) VALUES (:id, :nonce)",
+            {{"id", ctx.workflow_id()}, {"nonce", result}});
+    return result;
+  }
+
  private:
   Strike& strike_;
 };
@@ -134,6 +163,8 @@ int main(int argc, char** argv) {
   app.workflow("note", [&](dbos::Context& ctx, bool locks, int timeout_ms, int idle_ms) {
     return bank.Note(ctx, locks, timeout_ms, idle_ms);
   });
+  app.workflow("entries", Bank::Entries);
+  app.workflow("claims", Bank::Claim);
   app.workflow("plain", [&](dbos::Context& ctx) { return ctx.step("only", [] { return 1; }); });
   app.launch();
   std::cout << "ready" << std::endl;

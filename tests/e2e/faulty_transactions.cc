@@ -61,6 +61,13 @@ class FaultyTransactions final : public TransactionStorage {
                                         std::int64_t completed_at_ms) override {
     return SecondHalf("tx_execute", [&] { return storage_->Execute(command, step, completed_at_ms); });
   }
+  bool could_group() const override { return storage_->could_group(); }
+  absl::StatusOr<GroupVerdict> RunGroup(const std::vector<GroupMember>& group) override {
+    return SecondHalf("tx_group", [&] { return storage_->RunGroup(group); });
+  }
+  bool SendGroup(const std::vector<GroupMember>& group) override {
+    return FirstHalf("tx_group", [&] { return storage_->SendGroup(group); });
+  }
   void RollBack() override {
     half_.reset();
     storage_->RollBack();
@@ -97,7 +104,8 @@ bool StrikesTransactions(const Fault& fault) {
 
 TransactionStorageFactory WithTransactionFault(TransactionStorageFactory factory, const Fault& fault) {
   DBOS_CHECK(fault.moment == "before" || fault.moment == "during" || fault.moment == "after");
-  DBOS_CHECK(fault.kind == "tx_statement" || fault.kind == "tx_commit" || fault.kind == "tx_execute");
+  DBOS_CHECK(fault.kind == "tx_statement" || fault.kind == "tx_commit" || fault.kind == "tx_execute" ||
+             fault.kind == "tx_group");
   auto aim = std::make_shared<Aim>(fault);
   return [factory = std::move(factory), aim]() -> absl::StatusOr<std::unique_ptr<TransactionStorage>> {
     absl::StatusOr<std::unique_ptr<TransactionStorage>> storage = factory();
