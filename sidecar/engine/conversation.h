@@ -85,7 +85,7 @@ struct TransactionPool::Seat {
   std::vector<Member> group;  // instead of the turn
   absl::Time group_limit;
   bool begun = false;  // the group's transaction
-  bool sent = false;  // the first half of the turn is done
+  bool sent = false;   // the first half of the turn is done
 
   // Takes the connection out of the seat.
   void Strip(std::unique_ptr<TransactionStorage>& stripped) {
