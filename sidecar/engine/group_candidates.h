@@ -27,6 +27,7 @@ class GroupCandidates {
     if (alone_until_.size() >= kMax) alone_until_.clear();
     alone_until_.emplace(sql, absl::InfinitePast());
   }
+  void Remove(const std::string& sql) { alone_until_.erase(sql); }
   void Pause(const std::string& sql, absl::Time now) {
     const auto found = alone_until_.find(sql);
     if (found != alone_until_.end()) found->second = now + kPause;

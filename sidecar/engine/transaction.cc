@@ -115,13 +115,23 @@ TransactionAnswer Transaction::Begin(BeginRequest begin) {
     ExecutionStanding standing = records_.StandingOf(begin_.step->execution);
     if (!standing.refusal.ok()) return std::move(standing.refusal);
     if (MustLookUp(begin_, standing)) {
-      absl::StatusOr<std::optional<CommitVerdict>> recorded = storage_.Recorded(*begin_.step);
+      absl::StatusOr<std::optional<CommitVerdict>> recorded = LookUp();
       if (!recorded.ok()) return Refused(recorded.status());
       if (*recorded) return OfVerdict(**std::move(recorded), {});
     }
   }
   Open();
   return TransactionDone();
+}
+
+// What is in doubt is asked about until it is known, as long as there is time.
+absl::StatusOr<std::optional<CommitVerdict>> Transaction::LookUp() {
+  absl::Duration pause = kPause;
+  while (true) {
+    absl::StatusOr<std::optional<CommitVerdict>> found = storage_.Recorded(*begin_.step);
+    if (!begin_.in_doubt || !absl::IsUnavailable(found.status()) || absl::Now() >= deadline_) return found;
+    PauseBefore(deadline_, pause);
+  }
 }
 
 void Transaction::Take(BeginRequest begin) {

@@ -113,6 +113,7 @@ class Transaction {
 
  private:
   TransactionAnswer Begin(BeginRequest begin);
+  absl::StatusOr<std::optional<CommitVerdict>> LookUp();
   void Take(BeginRequest begin);
   void Open();
   bool BeginsAtOnce(const BeginRequest& begin) const;

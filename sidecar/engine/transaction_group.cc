@@ -17,12 +17,25 @@ std::vector<GroupMember> MembersOf(std::span<TransactionRequest* const> group) {
   return members;
 }
 
+std::size_t BytesOf(const SqlValue& value) {
+  std::size_t bytes = value.text.size();
+  for (const SqlValue& item : value.items) bytes += kSqlCellBytes + BytesOf(item);
+  return bytes;
+}
+
+bool IsSmall(const SqlCommand& command) {
+  std::size_t bytes = command.sql.size();
+  for (const SqlParameter& parameter : command.parameters) bytes += kSqlCellBytes + BytesOf(parameter.value);
+  return bytes <= kGroupMemberBytesMax;
+}
+
 }  // namespace
 
 bool CanShareCommit(const TransactionRequest& request) {
   const std::optional<BeginRequest>& begin = request.begin;
-  return std::holds_alternative<ExecuteRequest>(request.command) && begin && begin->step && !begin->in_doubt &&
-         !begin->mode.read_only && !begin->mode.deferrable && begin->timeout >= kGroupTimeout;
+  const auto* execute = std::get_if<ExecuteRequest>(&request.command);
+  return execute != nullptr && begin && begin->step && !begin->in_doubt && !begin->mode.read_only &&
+         !begin->mode.deferrable && begin->timeout >= kGroupTimeout && IsSmall(execute->command);
 }
 
 bool TransactionGroup::Start(std::span<TransactionRequest* const> group, std::int64_t now_ms) {

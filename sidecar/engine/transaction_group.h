@@ -22,7 +22,9 @@
 namespace dbos::sidecar {
 
 // What shares a commit with others is not to wait for long. Who allows himself less than this goes alone.
-inline constexpr absl::Duration kGroupTimeout = absl::Seconds(5);
+inline constexpr absl::Duration kGroupTimeout = absl::Seconds(2);
+// Nor has it more to send than this: the group goes in one piece.
+inline constexpr std::size_t kGroupMemberBytesMax = 64 << 10;
 
 // Whether it is of the kind that a group can hold: one statement, and a step that is recorded with it.
 bool CanShareCommit(const TransactionRequest& request);

@@ -85,6 +85,7 @@ void TransactionPool::Enter(const std::shared_ptr<Conversation>& conversation, T
   {
     MutexLock lock(mu_);
     if (conversation->closed) return;
+    who.admitted = shares == Shares::kNoMore;
     if (shares == Shares::kMay) {
       who.shares = candidates_.Has(std::get<ExecuteRequest>(turn.request.command).command.sql, absl::Now());
     }
@@ -103,8 +104,8 @@ Error TransactionPool::Place(Conversation& conversation, Turn& turn, Waiting who
     return {};
   }
   if (who.conversation == nullptr) return NoTransaction(std::exchange(conversation.over, {}));
-  if (stopping_ || waiting_.size() + sharing_.size() >= kWaitingMax) {
-    return {Reason::kPoolExhausted, "too many transactions wait for a connection already"};
+  if (stopping_ || (!who.admitted && waiting_.size() + sharing_.size() >= kWaitingMax)) {
+    return NoConnection(turn.request, "too many transactions wait for a connection already");
   }
   conversation.over.clear();
   conversation.turn = std::move(turn);

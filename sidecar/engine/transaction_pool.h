@@ -67,6 +67,7 @@ class TransactionPool {
   void Close(const std::shared_ptr<Conversation>& conversation);
 
   Usage usage();
+  GroupUsage groups();
 
  private:
   struct Turn;
@@ -78,7 +79,8 @@ class TransactionPool {
     std::shared_ptr<Conversation> conversation;
     std::string holder;
     absl::Time give_up;
-    bool shares = false;  // a commit with others, if they come
+    bool shares = false;    // a commit with others, if they come
+    bool admitted = false;  // it has had its place already
   };
   // What became of a seat.
   enum class Left {
@@ -88,7 +90,7 @@ class TransactionPool {
   };
 
   // Without blocking.
-  enum class Shares { kNo, kMay };
+  enum class Shares { kNo, kMay, kNoMore };  // kNoMore: it was in a group that failed
   void Enter(const std::shared_ptr<Conversation>& conversation, Turn turn, Shares shares);
   bool TryStart(Seat& seat);
   bool Await(Seat& seat);
@@ -107,7 +109,7 @@ class TransactionPool {
   static Requests RequestsOf(std::vector<Member>& group);
   static bool SendGroup(Seat& seat);
   Left GroupAnswered(Seat& seat, Answers& answers);
-  void GoApart(std::vector<Member> group);
+  void GoApart(std::vector<Member> group, absl::Duration spent);
   Left WorkOnGroup(Seat& seat, Answers& answers);  // blocks
 
   void PollerMain();
@@ -126,6 +128,7 @@ class TransactionPool {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   Left Release(Seat& seat, std::unique_ptr<TransactionStorage>& closed) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Queue(Seat& seat) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);  // for a worker
+  static Error NoConnection(const TransactionRequest& request, const std::string& why);
   void LookBy(absl::Time limit) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   std::string Exhausted() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
@@ -141,6 +144,7 @@ class TransactionPool {
   std::deque<Waiting> waiting_ ABSL_GUARDED_BY(mu_);  // for a seat
   std::deque<Waiting> sharing_ ABSL_GUARDED_BY(mu_);  // for a seat and a group
   const Seat* ahead_ ABSL_GUARDED_BY(mu_) = nullptr;  // while it is under way, those who share wait for each other
+  GroupUsage group_usage_ ABSL_GUARDED_BY(mu_);
   GroupCandidates candidates_ ABSL_GUARDED_BY(mu_);
   std::deque<Seat*> queue_ ABSL_GUARDED_BY(mu_);
   std::vector<std::thread> workers_ ABSL_GUARDED_BY(mu_);

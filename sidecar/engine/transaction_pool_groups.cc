@@ -9,6 +9,15 @@
 #include "sidecar/engine/transaction_group.h"
 
 namespace dbos::sidecar {
+namespace {
+
+// A statement that took longer when it ran alone would hold up the others of a group, and so did those of a group that
+// took so long.
+constexpr absl::Duration kLongAlone = absl::Milliseconds(25);
+constexpr absl::Duration kLongGroup = absl::Milliseconds(50);
+
+}  // namespace
+
 bool TransactionPool::MayShare(const TransactionRequest& request) const {
   return options_.group_max > 1 && CanShareCommit(request) &&
          records_.StandingOf(request.begin->step->execution).refusal.ok();
@@ -30,6 +39,7 @@ TransactionPool::Seat* TransactionPool::StartAnotherGroup(absl::Time now, absl::
   ahead_ = nullptr;
   Seat* const seat = TakeSeat();
   if (seat != nullptr) AssignGroup(*seat);
+  if (!sharing_.empty()) next = std::min(next, now + kGroupPatience);
   return seat;
 }
 
@@ -39,6 +49,7 @@ bool TransactionPool::AssignNext(Seat& seat) {
   const bool share = ahead_ == nullptr && HasWaiting(sharing_);
   if (share && (!somebody || sharing_.front().give_up <= waiting_.front().give_up)) {
     AssignGroup(seat);
+    if (!sharing_.empty()) LookBy(absl::Now() + kGroupPatience);
     return true;
   }
   if (!somebody) return false;
@@ -93,18 +104,22 @@ bool TransactionPool::SendGroup(Seat& seat) {
 
 TransactionPool::Left TransactionPool::GroupAnswered(Seat& seat, Answers& answers) {
   std::vector<Member> group = std::exchange(seat.group, {});
+  const absl::Time begun = seat.group_limit - kGroupTimeout;
   GroupEnd end = TransactionGroup(*seat.storage).Run(RequestsOf(group));
   std::unique_ptr<TransactionStorage> closed;
   Left left = Left::kAlone;
   {
     MutexLock lock(mu_);
-    if (end.answers.empty()) PauseCandidates(group, end.failed);
+    group_usage_.transactions += end.answers.size();
+    ++(end.answers.empty() ? group_usage_.failed : group_usage_.committed);
+    const bool took_long = absl::Now() - begun > kLongGroup;
+    if (end.answers.empty() || took_long) PauseCandidates(group, end.failed);
     left = Release(seat, closed);
   }
   for (std::size_t n = 0; n < end.answers.size(); ++n) {
     answers.Give(std::move(group[n].turn), std::move(end.answers[n]), group[n].conversation);
   }
-  if (end.answers.empty()) GoApart(std::move(group));
+  if (end.answers.empty()) GoApart(std::move(group), absl::Now() - begun);
   return left;
 }
 
@@ -117,16 +132,27 @@ void TransactionPool::PauseCandidates(const std::vector<Member>& group, std::opt
   }
 }
 
-// Each meets the answer that is its own.
-void TransactionPool::GoApart(std::vector<Member> group) {
-  for (Member& member : group) Enter(member.conversation, std::move(member.turn), Shares::kNo);
+// Each meets the answer that is its own, in what is left of its time.
+void TransactionPool::GoApart(std::vector<Member> group, absl::Duration spent) {
+  for (Member& member : group) {
+    BeginRequest& begin = *member.turn.request.begin;
+    begin.timeout = std::max(begin.timeout - spent, absl::ZeroDuration());
+    Enter(member.conversation, std::move(member.turn), Shares::kNoMore);
+  }
 }
 
 void TransactionPool::Learn(const Seat& seat, const Turn& turn, const TransactionAnswer& answer) {
   const auto* execute = std::get_if<ExecuteRequest>(&turn.request.command);
   const auto* ended = std::get_if<TransactionEnded>(&answer);
   if (execute == nullptr || ended == nullptr || ended->how != TransactionEnded::How::kCommitted) return;
-  if (seat.transaction && seat.transaction->could_group()) candidates_.Add(execute->command.sql);
+  const std::string& sql = execute->command.sql;
+  if (!seat.transaction || !seat.transaction->could_group()) return candidates_.Remove(sql);
+  if (absl::Now() - seat.since < kLongAlone) candidates_.Add(sql);
+}
+
+GroupUsage TransactionPool::groups() {
+  MutexLock lock(mu_);
+  return group_usage_;
 }
 
 // What was sent is ended by a worker, since the poller is gone.
@@ -140,15 +166,18 @@ void TransactionPool::EndGroups() {
 }
 
 TransactionPool::Left TransactionPool::WorkOnGroup(Seat& seat, Answers& answers) {
-  Error error = Renew(seat);
+  Error error = seat.begun ? Error() : Renew(seat);
   if (error.ok()) {
+    bool stopping = false;
     {
       MutexLock lock(mu_);
       seat.handled = true;
-      if (stopping_) seat.transaction->Interrupt();
+      stopping = stopping_;
+      if (stopping) seat.transaction->Interrupt();
     }
-    if (!seat.begun) SendGroup(seat);
-    return GroupAnswered(seat, answers);
+    if (!seat.begun && !stopping) SendGroup(seat);
+    if (seat.sent || !stopping) return GroupAnswered(seat, answers);
+    error = {Reason::kPoolExhausted, "the sidecar stops"};
   }
   std::unique_ptr<TransactionStorage> closed;
   for (Member& member : std::exchange(seat.group, {})) {

@@ -39,7 +39,7 @@ absl::Duration TransactionPool::LookAtTheTime(Answers& answers) {
   struct InVain {
     std::shared_ptr<Conversation> conversation;
     Turn turn;
-    std::string message;
+    Error error;
   };
   std::vector<InVain> in_vain;
   Seat* started = nullptr;
@@ -64,7 +64,8 @@ absl::Duration TransactionPool::LookAtTheTime(Answers& answers) {
       while (!queue->empty() && queue->front().give_up <= now) {
         const auto& conversation = queue->front().conversation;
         if (auto turn = std::exchange(conversation->turn, std::nullopt)) {
-          in_vain.push_back({conversation, *std::move(turn), Exhausted()});
+          Error error = NoConnection(turn->request, Exhausted());
+          in_vain.push_back({conversation, *std::move(turn), std::move(error)});
           ++timeouts_;
         }
         queue->pop_front();
@@ -75,10 +76,17 @@ absl::Duration TransactionPool::LookAtTheTime(Answers& answers) {
     look_at_ = next;
   }
   for (InVain& one : in_vain) {
-    answers.Give(std::move(one.turn), Error{Reason::kPoolExhausted, one.message}, one.conversation);
+    answers.Give(std::move(one.turn), std::move(one.error), one.conversation);
   }
   if (started != nullptr) GoOn(*started, Left::kWithTurn);
   return next - now;
+}
+
+// No connection for it. That nothing was done can only be said where nothing is in doubt.
+Error TransactionPool::NoConnection(const TransactionRequest& request, const std::string& why) {
+  const bool in_doubt = request.begin && request.begin->in_doubt;
+  if (!in_doubt) return {Reason::kPoolExhausted, why};
+  return {Reason::kDatabaseUnavailable, "the answer to the commit was lost, and no connection was free to ask: " + why};
 }
 
 std::string TransactionPool::Exhausted() const {

@@ -12,6 +12,7 @@
 
 #include "sidecar/base/status.h"
 #include "sidecar/base/utf8.h"
+#include "sidecar/model/sql_calls.h"
 #include "sidecar/model/sql_lexer.h"
 #include "sidecar/model/sql_value_check.h"
 
@@ -108,7 +109,9 @@ class Parser {
         return End(token.at);
       }
       reading_.Take(token);
+      calls_.Take(token);
       if (token.kind == Kind::kWord) TakeWord(token);
+      TakeQuoted(token);
       if (token.kind == Kind::kSymbol) RETURN_IF_ERROR(TakeSymbol(token));
     }
   }
@@ -134,6 +137,14 @@ class Parser {
     if (word == "INSERT" || word == "DELETE" || word == "MERGE" || (word == "UPDATE" && !locks)) writes_ = true;
     named_.marks_session = named_.marks_session || MarksSession(word_before_, word);
     word_before_ = word;
+  }
+
+  // "set_config"(...) is a call as well.
+  void TakeQuoted(const SqlToken& token) {
+    const absl::string_view text(token.text.data(), token.text.size());
+    if (text == "(" && absl::c_linear_search(kMarkingWords, quoted_before_)) named_.marks_session = true;
+    const bool is_name = token.kind == Kind::kQuoted && absl::StartsWith(text, "\"") && text.size() > 2;
+    quoted_before_ = is_name ? absl::AsciiStrToUpper(text.substr(1, text.size() - 2)) : "";
   }
 
   absl::Status TakeSymbol(const SqlToken& token) {
@@ -203,6 +214,7 @@ class Parser {
     const bool selects = named_.verb == "SELECT" || named_.verb == "VALUES" || named_.verb == "TABLE";
     named_.is_query = selects || (named_.verb == "WITH" && !writes_);
     named_.returns_rows = named_.returns_rows || named_.is_query;
+    named_.calls_functions = calls_.any();
     return std::move(named_);
   }
 
@@ -210,12 +222,14 @@ class Parser {
   const SqlSyntax syntax_;
   SqlLexer lexer_;
   SqlReading reading_;
+  SqlCalls calls_;
   NamedSql named_;
   std::unordered_map<std::string, std::size_t> indexes_;  // into names
   std::string piece_;                                     // that fills
   std::size_t start_ = 0;                                 // of it
   std::size_t from_ = 0;                                  // what is not yet in it
   std::string word_before_;
+  std::string quoted_before_;
   bool writes_ = false;
 };
 

@@ -31,6 +31,7 @@ struct NamedSql {
   bool returns_rows = false;             // a query, or a RETURNING outside of parentheses
   bool is_query = false;                 // SELECT, VALUES, TABLE, or a WITH that writes nothing: a cursor can hold it
   bool marks_session = false;            // it may leave something behind: a temporary table, a lock, a setting
+  bool calls_functions = false;          // that are not known to be harmless, see SqlCalls
   std::vector<std::size_t> starts;       // of each piece, in bytes of the given text
   std::vector<std::size_t> backslashes;  // that were left out, in bytes of the given text
 };

@@ -17,6 +17,13 @@ struct PoolUsage {
   std::uint64_t timeouts = 0;  // since the start
 };
 
+// Transactions that shared a commit, since the start.
+struct GroupUsage {
+  std::uint64_t committed = 0;     // groups
+  std::uint64_t transactions = 0;  // in those
+  std::uint64_t failed = 0;        // groups whose transactions went alone instead
+};
+
 struct PoolState {
   std::string name;  // "system", "application"
   int size = 0;

@@ -46,12 +46,13 @@ struct Config {
   std::optional<int> system_pool_size;  // none: pool.size
   PoolOptions pool;
   std::map<std::string, std::string> connect_args;
-  bool echo = false;             // log every SQL statement
-  bool hide_parameters = true;   // but not its parameters
-  std::string password_file;     // read before each connection whose URL holds no password
-  std::string password_command;  // or run
-  std::string address;           // empty: DefaultAddress()
-  std::string http_address;      // empty: no HTTP
+  bool echo = false;               // log every SQL statement
+  int transaction_group_max = 32;  // of one statement, in one commit
+  bool hide_parameters = true;     // but not its parameters
+  std::string password_file;       // read before each connection whose URL holds no password
+  std::string password_command;    // or run
+  std::string address;             // empty: DefaultAddress()
+  std::string http_address;        // empty: no HTTP
   mode_t socket_mode = kPrivateSocketMode;
   AllowedPeers allowed;     // nobody: the own user
   std::string executor_id;  // empty: kept in the state directory

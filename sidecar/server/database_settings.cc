@@ -83,6 +83,19 @@ SettingType SystemPoolSize() {
           [](const Config& config) { return absl::StrCat(config.system_pool_size.value_or(config.pool.size)); }};
 }
 
+SettingType TransactionGroupMax() {
+  constexpr std::int64_t kMost = 256;
+  return {[](const std::string& value, Config& config) -> std::string {
+            const std::optional<std::int64_t> number = ParseNumber(value);
+            if (!number || *number < 1 || *number > kMost) {
+              return absl::StrCat("must be a whole number between 1 and ", kMost);
+            }
+            config.transaction_group_max = static_cast<int>(*number);
+            return "";
+          },
+          [](const Config& config) { return absl::StrCat(config.transaction_group_max); }};
+}
+
 }  // namespace
 
 std::vector<Setting> DatabaseSettings() {
@@ -119,6 +132,8 @@ std::vector<Setting> DatabaseSettings() {
       Secret(Make("sidecar.direct_database_url", "DBOS_DIRECT_DATABASE_URL", "direct-database",
                   "the system database past a pooler such as pgbouncer, for migrations, the writer and LISTEN",
                   UrlSetting(&Config::direct_database_url))),
+      Make("sidecar.transaction_group_max", "DBOS_TRANSACTION_GROUP_MAX", "transaction-group-max",
+           "transactions of one statement that may share a commit, 1 for none (default 32)", TransactionGroupMax()),
       Make("sidecar.database_password_file", "DBOS_DATABASE_PASSWORD_FILE", "password-file",
            "file with the password for URLs without one, read again for each connection",
            TextSetting(&Config::password_file)),

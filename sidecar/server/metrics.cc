@@ -50,6 +50,23 @@ struct PoolFamilies {
   }
 };
 
+prometheus::MetricFamily Groups(const GroupUsage& groups) {
+  prometheus::MetricFamily family =
+      Family("dbos_transaction_groups_total", "Commits that transactions of one statement shared, or tried to.",
+             prometheus::MetricType::Counter);
+  Add(family, static_cast<double>(groups.committed), {{"result", "committed"}});
+  Add(family, static_cast<double>(groups.failed), {{"result", "failed"}});
+  return family;
+}
+
+prometheus::MetricFamily GroupedTransactions(const GroupUsage& groups) {
+  prometheus::MetricFamily family =
+      Family("dbos_grouped_transactions_total", "Transactions that shared a commit with others.",
+             prometheus::MetricType::Counter);
+  Add(family, static_cast<double>(groups.transactions), {});
+  return family;
+}
+
 }  // namespace
 
 std::string MetricsText(const MetricsSample& sample) {
@@ -68,7 +85,8 @@ std::string MetricsText(const MetricsSample& sample) {
        Gauge("dbos_sessions", "Application processes that are attached.", static_cast<double>(sample.engine.sessions)),
        Gauge("dbos_executions", "Workflow executions that run in them or wait for one.",
              static_cast<double>(sample.engine.executions)),
-       std::move(pools.connections), std::move(pools.waiting), std::move(pools.timeouts)});
+       std::move(pools.connections), std::move(pools.waiting), std::move(pools.timeouts), Groups(sample.groups),
+       GroupedTransactions(sample.groups)});
 }
 
 }  // namespace dbos::sidecar

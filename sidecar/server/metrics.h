@@ -16,6 +16,7 @@ struct MetricsSample {
   EngineStatus engine;
   PoolUsage system_pool;
   std::optional<PoolUsage> application_pool;  // none: there is no application database
+  GroupUsage groups;
   bool wakeups_arrive = false;
 };
 

@@ -117,6 +117,7 @@ absl::Status Sidecar::OpenTransactions() {
   options.max_overflow = config_.pool.max_overflow;
   options.timeout = config_.pool.timeout;
   options.recycle = config_.pool.recycle;
+  options.group_max = config_.transaction_group_max;
   transactions_ = std::make_unique<TransactionPool>(std::move(application.open), *records_, options);
   sweeper_ = std::make_unique<PeriodicTask>("records of deleted workflows", kSweepPause, std::move(application.sweep));
   return absl::OkStatus();
@@ -141,8 +142,9 @@ absl::Status Sidecar::ServeHttp() {
   HttpServer::Answers answers;
   answers.ready = [this] { return !loop_->status().draining; };
   answers.metrics = [this] {
-    MetricsSample sample = {kVersion, config_.name, loop_->status(), pool_->usage(), std::nullopt};
+    MetricsSample sample = {kVersion, config_.name, loop_->status(), pool_->usage(), std::nullopt, {}};
     if (transactions_ != nullptr) sample.application_pool = transactions_->usage();
+    if (transactions_ != nullptr) sample.groups = transactions_->groups();
     sample.wakeups_arrive = wakeups_ != nullptr && wakeups_->arrive();
     return MetricsText(sample);
   };

@@ -25,9 +25,10 @@ StepRecord RecordOfResult(const std::optional<TransactionStep>& step, std::int64
   return record;
 }
 
-// Others would find what it does to the session. A query may call a function that does.
+// Others would find what it does to the session, or what functions of the user's do to the transaction.
 bool IsGroupable(const NamedSql& sql) {
-  return !sql.marks_session && (sql.verb == "INSERT" || sql.verb == "UPDATE" || sql.verb == "DELETE");
+  return !sql.marks_session && !sql.calls_functions &&
+         (sql.verb == "INSERT" || sql.verb == "UPDATE" || sql.verb == "DELETE");
 }
 
 }  // namespace

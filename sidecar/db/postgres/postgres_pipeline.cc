@@ -29,6 +29,14 @@ bool EndsSession(const PGresult* error) {
   return text == "FATAL" || text == "PANIC";
 }
 
+// A commit that failed so may have happened: a proxy lost the server behind it, or the server says that it does not
+// know.
+bool LeavesInDoubt(const PGresult* error) {
+  const char* sqlstate = PQresultErrorField(error, PG_DIAG_SQLSTATE);
+  const std::string_view code = sqlstate == nullptr ? "" : sqlstate;
+  return code.substr(0, 2) == "08" || code.substr(0, 3) == "57P" || code == "40003";
+}
+
 // The types of parameters are inferred once, when a statement is prepared, and a column may be of another by now.
 bool MayBeOfOldTypes(std::string_view sqlstate) {
   return sqlstate == "22P02" || sqlstate == "22007" || sqlstate.substr(0, 2) == "42";
@@ -227,6 +235,7 @@ absl::Status PostgresPipeline::TakeResult(PostgresResult result) {
 absl::Status PostgresPipeline::TakeEnd(PostgresResult result) {
   const ExecStatusType status = PQresultStatus(result.get());
   const bool is_first_error = trip_.error == nullptr && status == PGRES_FATAL_ERROR;
+  if (is_first_error && LeavesInDoubt(result.get())) return link_.Lost();
   if (is_first_error) return TakeError({}, std::move(result));
   if (result == nullptr && !std::exchange(end_failed_, true) && trip_.error != nullptr) return absl::OkStatus();
   ++answered_;

@@ -9,6 +9,7 @@
 #include <string>
 #include <unordered_map>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "sidecar/base/status.h"
@@ -94,7 +95,7 @@ class PostgresSession : public SqlSession {
   }
   std::shared_ptr<const PostgresShape> ShapeToJoin(const NamedSql& sql, const SqlValues& values);
   Question Joined(const NamedSql& sql, const SqlValues& values, const Statement* record, const PostgresShape& shape);
-  std::optional<Question> Grouped(const std::vector<SqlGroupMember>& group);
+  std::variant<Question, std::size_t> Grouped(const std::vector<SqlGroupMember>& group);
   // RunAndCommit in one round trip; none: it cannot be done, and nothing was.
   absl::StatusOr<std::optional<SqlOutcome>> RunJoined(Question question);
   // And in two. `tried`: what was joined in vain before, or null.

@@ -1,6 +1,7 @@
 // RunGroup: several statements, each with its record, and one COMMIT for all of them.
 #include <string_view>
 #include <utility>
+#include <variant>
 
 #include "sidecar/base/status.h"
 #include "sidecar/db/postgres/joined_statement.h"
@@ -12,24 +13,26 @@ namespace {
 
 // In milliseconds, of each statement: the others wait meanwhile. Who hits one is run again by himself, without it.
 constexpr char kGroupLimits[] =
-    "SELECT set_config('lock_timeout', '25', true), set_config('statement_timeout', '250', true)";
+    "SELECT set_config('lock_timeout', '25', true), set_config('statement_timeout', '100', true)";
 
 }  // namespace
 
 bool PostgresSession::SendGroup(const std::vector<SqlGroupMember>& group) {
   if (!MaySend()) return false;
-  std::optional<Question> question = Grouped(group);
-  return question && SendHalf(*std::move(question));
+  auto question = Grouped(group);
+  return std::holds_alternative<Question>(question) && SendHalf(std::get<Question>(std::move(question)));
 }
 
-// None where a statement's columns are not known, or it was joined with its record in vain.
-std::optional<PostgresSession::Question> PostgresSession::Grouped(const std::vector<SqlGroupMember>& group) {
+// Or whose columns are not known, or was joined with its record in vain.
+std::variant<PostgresSession::Question, std::size_t> PostgresSession::Grouped(
+    const std::vector<SqlGroupMember>& group) {
   Question question = {Opening(), {}};
   question.calls.push_back(PostgresCall(kGroupLimits).Kept());
   question.place.call = question.calls.size();
-  for (const SqlGroupMember& member : group) {
+  for (std::size_t n = 0; n < group.size(); ++n) {
+    const SqlGroupMember& member = group[n];
     const std::shared_ptr<const PostgresShape> shape = ShapeToJoin(*member.sql, *member.values);
-    if (shape == nullptr || !shape->joins) return std::nullopt;
+    if (shape == nullptr || !shape->joins) return n;
     const PostgresQuery& query = QueryOf(*member.record);
     question.calls.push_back(
         Join({*member.sql, *member.values, *shape, &query, member.record, limits_.rows_bytes_max}).call);
@@ -41,11 +44,12 @@ std::optional<PostgresSession::Question> PostgresSession::Grouped(const std::vec
 absl::StatusOr<SqlGroupOutcome> PostgresSession::RunGroup(const std::vector<SqlGroupMember>& group) {
   if (!sent_) {
     RETURN_IF_ERROR(Ready());
-    sent_ = Grouped(group);
-  }
-  if (!sent_) {
-    RollBack();
-    return SqlGroupOutcome();
+    auto question = Grouped(group);
+    if (const auto* cannot = std::get_if<std::size_t>(&question)) {
+      RollBack();
+      return SqlGroupOutcome{{}, {}, *cannot};
+    }
+    sent_ = std::get<Question>(std::move(question));
   }
   Question question = *std::exchange(sent_, std::nullopt);
   ASSIGN_OR_RETURN(const PostgresTrip trip, Send(question.calls, Ends::kYes));

@@ -11,6 +11,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "sidecar/engine/transaction_group.h"
 #include "sidecar/engine/transaction_pool.h"
 #include "tests/sidecar/engine/transaction_pool_fixture.h"
 
@@ -83,6 +84,8 @@ TEST_F(GroupsTest, WhoComesWhileOneIsUnderWaySharesTheNextCommit) {
   script_.Arrive();
   EXPECT_EQ(ValueOf(c), "rows of sql");
   EXPECT_EQ(ValueOf(b), "rows of sql");
+  EXPECT_EQ(pool->groups().committed, 1);
+  EXPECT_EQ(pool->groups().transactions, 2);
   EXPECT_EQ(pool->usage().in_use, 0);
   EXPECT_EQ(pool->usage().waiting, 0);
 }
@@ -122,6 +125,60 @@ TEST_F(GroupsTest, AStatementThatCouldNotShareIsNotLearned) {
   std::vector<Answered> answers;
   for (const char* workflow : {"a", "b", "c"}) answers.push_back(Post(*pool, workflow));
   EXPECT_EQ(pool->usage().in_use, 3);
+}
+
+TEST_F(GroupsTest, WhatRanForLongAloneGoesAlone) {
+  TransactionPool::Options options;
+  options.size = 4;
+  const auto pool = OpenUsed(options);
+  script_.could_group = true;
+  script_.halves = true;
+  Answered slow = Post(*pool, "slow");
+  std::this_thread::sleep_for(std::chrono::milliseconds(40));  // paces the database
+  script_.Arrive();
+  EXPECT_EQ(ValueOf(slow), "rows");
+  std::vector<Answered> answers;
+  for (const char* workflow : {"a", "b", "c"}) answers.push_back(Post(*pool, workflow));
+  EXPECT_EQ(pool->usage().in_use, 3);
+}
+
+TEST_F(GroupsTest, AfterAGroupThatTookLongEachGoesAloneForAWhile) {
+  const auto pool = OpenLearned(4);
+  Answered a = Post(*pool, "a");
+  Answered b = Post(*pool, "b");
+  Answered c = Post(*pool, "c");
+  script_.Arrive();
+  script_.AwaitNote("send group b c");
+  EXPECT_EQ(ValueOf(a), "rows");
+  std::this_thread::sleep_for(std::chrono::milliseconds(70));  // paces the database
+  script_.Arrive();
+  EXPECT_EQ(ValueOf(b), "rows of sql");
+  EXPECT_EQ(ValueOf(c), "rows of sql");
+  std::vector<Answered> later;
+  for (const char* workflow : {"d", "e", "f"}) later.push_back(Post(*pool, workflow));
+  EXPECT_EQ(pool->usage().in_use, 3);
+}
+
+TEST_F(GroupsTest, WhatHasBecomeUnfitIsForgotten) {
+  const auto pool = OpenLearned(4);
+  script_.halves = false;
+  script_.could_group = false;
+  Ask(*pool, TransactionPool::Open(), Statement("unfit"));
+  script_.halves = true;
+  std::vector<Answered> answers;
+  for (const char* workflow : {"a", "b", "c"}) answers.push_back(Post(*pool, workflow));
+  EXPECT_EQ(pool->usage().in_use, 3);
+}
+
+TEST_F(GroupsTest, ALargeStatementGoesAlone) {
+  const auto pool = OpenLearned(4);
+  std::vector<Answered> answers;
+  answers.push_back(Post(*pool, "ahead"));
+  TransactionRequest request = Statement("large");
+  std::get<ExecuteRequest>(request.command)
+      .command.parameters.push_back({"x", {SqlValue::Type::kText, std::string(kGroupMemberBytesMax, 'x'), {}}});
+  answers.push_back(TransactionPoolTest::Post(*pool, TransactionPool::Open(), std::move(request)));
+  EXPECT_EQ(pool->usage().in_use, 2);
 }
 
 TEST_F(GroupsTest, OneAloneNeedsNoGroup) {
@@ -191,6 +248,8 @@ TEST_F(GroupsTest, WhereOneFailsEachGoesAloneAndTheStatementForAWhile) {
   EXPECT_EQ(ValueOf(a), "rows");
   EXPECT_EQ(ValueOf(b), "rows");
   EXPECT_EQ(ValueOf(c), "rows");
+  EXPECT_EQ(pool->groups().failed, 1);
+  EXPECT_EQ(pool->groups().transactions, 0);
   EXPECT_THAT(script_.log(), Contains("execute and record sql").Times(4));
   EXPECT_THAT(script_.log(), Not(Contains("look up")));  // nothing of it can have been committed
   script_.halves = true;
@@ -247,6 +306,72 @@ TEST_F(GroupsTest, AfterALostAnswerEachIsLookedUpBeforeItRunsAgain) {
   EXPECT_EQ(ValueOf(c), "rows");
   EXPECT_THAT(script_.log(), Contains("look up").Times(2));
   EXPECT_THAT(script_.log(), Contains("execute and record sql").Times(3));  // of first, a and c
+}
+
+TEST_F(GroupsTest, WhileTheDatabaseIsAwayWhatIsInDoubtIsAskedAboutAgain) {
+  const auto pool = OpenLearned(1);
+  Answered a = Post(*pool, "a");
+  Answered b = Post(*pool, "b");
+  Answered c = Post(*pool, "c");
+  script_.groups.emplace_back(absl::UnavailableError("lost"));
+  for (int n = 0; n < 3; ++n) script_.recorded.emplace_back(absl::UnavailableError("it starts"));
+  script_.Arrive();
+  script_.AwaitNote("send group b c");
+  script_.halves = false;
+  script_.Arrive();
+  EXPECT_EQ(ValueOf(a), "rows");
+  EXPECT_EQ(ValueOf(b), "rows");
+  EXPECT_EQ(ValueOf(c), "rows");
+  EXPECT_THAT(script_.log(), Contains("look up").Times(5));
+}
+
+TEST_F(GroupsTest, NobodyIsToldThatNothingWasDoneWhileItIsInDoubt) {
+  TransactionPool::Options options;
+  options.size = 1;
+  options.timeout = absl::Milliseconds(100);
+  const auto pool = OpenLearned(options);
+  Answered a = Post(*pool, "a");
+  Answered b = Post(*pool, "b");
+  Answered c = Post(*pool, "c");
+  script_.groups.emplace_back(absl::UnavailableError("lost"));
+  script_.Arrive();
+  script_.AwaitNote("send group b c");
+  script_.halves = false;
+  std::promise<void> go_on;
+  Answered other = TransactionPoolTest::Post(*pool, TransactionPool::Open(), [] {
+    TransactionRequest request = Begins(false);
+    request.command = Sql("keeps the connection");
+    return request;
+  }());
+  script_.in_run = [&, future = std::make_shared<std::shared_future<void>>(go_on.get_future())] {
+    const std::vector<std::string> log = script_.log();
+    if (log.back() == "run keeps the connection") future->wait();
+  };
+  script_.Arrive();
+  EXPECT_EQ(ErrorOf(b.get()).reason, Reason::kDatabaseUnavailable);
+  EXPECT_EQ(ErrorOf(c.get()).reason, Reason::kDatabaseUnavailable);
+  go_on.set_value();
+  other.get();
+}
+
+// A connection that is too old is replaced between transactions, not while its answer is awaited.
+TEST_F(GroupsTest, TheAnswerOfAGroupIsTakenThoughItsConnectionIsTooOldByNow) {
+  TransactionPool::Options options;
+  options.size = 1;
+  options.recycle = absl::Milliseconds(200);
+  const auto pool = OpenLearned(options);
+  Answered a = Post(*pool, "a");
+  Answered b = Post(*pool, "b");
+  Answered c = Post(*pool, "c");
+  script_.Arrive();
+  script_.AwaitNote("send group b c");
+  EXPECT_EQ(ValueOf(a), "rows");
+  std::this_thread::sleep_for(std::chrono::milliseconds(250));  // paces the database
+  script_.arrival = SqlArrival::kMayBlock;
+  script_.Arrive();
+  EXPECT_EQ(ValueOf(b), "rows of sql");
+  EXPECT_EQ(ValueOf(c), "rows of sql");
+  EXPECT_THAT(script_.log(), Contains("run group b c").Times(1));
 }
 
 TEST_F(GroupsTest, WhoHasGoneMeanwhileHasNoPart) {

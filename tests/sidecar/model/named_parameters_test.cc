@@ -52,14 +52,34 @@ TEST(NamedParametersTest, TransactionControlIsRefusedWithTheFix) {
   }
 }
 
+TEST(NamedParametersTest, CallsOfFunctionsThatMayBeAnybodysAreSeen) {
+  const auto calls = [](std::string_view sql) { return ParseNamedSql(sql, SqlSyntax::kPostgres)->calls_functions; };
+  for (const std::string sql :
+       {"INSERT INTO t VALUES (mine(:a))", "INSERT INTO t (a) SELECT * FROM app.place(:a)", "UPDATE t SET a = s.now()",
+        "INSERT INTO t VALUES (\"now\"())", "DELETE FROM t WHERE a = current_setting('x')",
+        "INSERT INTO t (a) VALUES (1) RETURNING mine(a)", "INSERT INTO t VALUES ((mine (1)))",
+        "UPDATE t SET a = 1 WHERE b IN (SELECT \"s\".\"f\"(c) FROM u)",
+        "INSERT INTO t DEFAULT VALUES RETURNING f(a)"}) {
+    EXPECT_TRUE(calls(sql)) << sql;
+  }
+  for (const std::string sql :
+       {"INSERT INTO t (a, b) VALUES (:a, now())", "INSERT INTO s.\"t\" (a) VALUES (:a) ON CONFLICT (a) DO NOTHING",
+        "INSERT INTO s.t AS x (a) SELECT coalesce(max(b), 0) + 1 FROM u", "UPDATE t SET (a, b) = (1, 2) WHERE a IN (1)",
+        "UPDATE t SET a = CAST(:a AS numeric(10, 2)) WHERE (b = 1) AND (c = 2)", "DELETE FROM t WHERE a = ANY(:ids)",
+        "UPDATE t SET a = a + 1 /* f(x) */ WHERE b = 'f(x)'",
+        "INSERT INTO t (a) VALUES (:a) RETURNING (a), lower(b)"}) {
+    EXPECT_FALSE(calls(sql)) << sql;
+  }
+}
+
 TEST(NamedParametersTest, WhatOutlivesItsTransactionMarksTheSession) {
   const auto marks = [](std::string_view sql) { return ParseNamedSql(sql, SqlSyntax::kPostgres)->marks_session; };
   for (const std::string sql :
        {"CREATE TEMP TABLE t (a int)", "create temporary view v AS SELECT 1",
         "CREATE OR REPLACE TEMP VIEW v AS SELECT 1", "CREATE LOCAL TEMP TABLE t (a int)", "SELECT 1 AS a INTO TEMP t",
         "CREATE TABLE pg_temp.t (a int)", "SELECT pg_advisory_lock(:key)", "SELECT pg_try_advisory_lock_shared(1)",
-        "SELECT set_config('a.b', :v, false)", "DECLARE c CURSOR WITH HOLD FOR SELECT 1",
-        "WITH w AS (SELECT pg_advisory_lock(1)) SELECT * FROM w"}) {
+        "SELECT set_config('a.b', :v, false)", "SELECT \"set_config\" ('a.b', :v, false)",
+        "DECLARE c CURSOR WITH HOLD FOR SELECT 1", "WITH w AS (SELECT pg_advisory_lock(1)) SELECT * FROM w"}) {
     EXPECT_TRUE(marks(sql)) << sql;
   }
   for (const std::string sql :

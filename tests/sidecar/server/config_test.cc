@@ -193,10 +193,12 @@ TEST_F(ConfigTest, ReadsEverySettingOfTheCore) {
   File(
       "name: shop\ndbos_system_schema: custom\nsidecar:\n  allowed_uids: [1000, 1001]\n  socket_mode: 0666\n"
       "  log_format: json\n  log_level: debug\n  reflection: off\n  legacy_payloads: on\n  drain_timeout: 3\n  "
+      "transaction_group_max: 1\n  "
       "state_dir: /var/lib/dbos\n");
   const auto config = Load();
   ASSERT_TRUE(config.ok()) << Message(config.status());
   EXPECT_EQ(config->schema, "custom");
+  EXPECT_EQ(config->transaction_group_max, 1);
   EXPECT_EQ(config->allowed.uids, (std::vector<uid_t>{1000, 1001}));
   EXPECT_EQ(config->socket_mode, 0666U);
   EXPECT_EQ(config->log_format, LogFormat::kJson);

@@ -40,7 +40,9 @@ TEST(HttpServerTest, AnAddressThatCannotBeUsedSaysSo) {
 }
 
 TEST(MetricsTest, SaysWhatIsWrong) {
-  MetricsSample sample = {"1.0", "shop", {}, {.in_use = 3, .idle = 2, .waiting = 4, .timeouts = 5}, std::nullopt, true};
+  MetricsSample sample = {"1.0",        "shop", {},  {.in_use = 3, .idle = 2, .waiting = 4, .timeouts = 5},
+                          std::nullopt, {},     true};
+  sample.groups = {.committed = 11, .transactions = 12, .failed = 13};
   sample.engine.executions = 7;
   const std::string text = MetricsText(sample);
   EXPECT_EQ(text.find("\"application\"}"), std::string::npos);  // there is no such pool
@@ -49,7 +51,9 @@ TEST(MetricsTest, SaysWhatIsWrong) {
         "dbos_executions 7\n", "dbos_wakeups_arrive 1\n", "# TYPE dbos_pool_connections gauge\n",
         "dbos_pool_connections{pool=\"system\",state=\"in_use\"} 3\n",
         "dbos_pool_connections{pool=\"system\",state=\"idle\"} 2\n", "dbos_pool_waiting{pool=\"system\"} 4\n",
-        "# TYPE dbos_pool_timeouts_total counter\n", "dbos_pool_timeouts_total{pool=\"system\"} 5\n"}) {
+        "# TYPE dbos_pool_timeouts_total counter\n", "dbos_pool_timeouts_total{pool=\"system\"} 5\n",
+        "# TYPE dbos_transaction_groups_total counter\n", "dbos_transaction_groups_total{result=\"committed\"} 11\n",
+        "dbos_transaction_groups_total{result=\"failed\"} 13\n", "dbos_grouped_transactions_total 12\n"}) {
     EXPECT_NE(text.find(line), std::string::npos) << line << text;
   }
   sample.application_pool = PoolUsage{.in_use = 8, .idle = 1, .waiting = 6, .timeouts = 9};
