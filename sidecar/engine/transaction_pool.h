@@ -20,6 +20,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
@@ -128,6 +129,8 @@ class TransactionPool {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   Left Release(Seat& seat, std::unique_ptr<TransactionStorage>& closed) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Queue(Seat& seat) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);  // for a worker
+  std::vector<std::pair<Member, Error>> TakeThoseInVain(absl::Time now, absl::Time& next)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   static Error NoConnection(const TransactionRequest& request, const std::string& why);
   void LookBy(absl::Time limit) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   std::string Exhausted() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

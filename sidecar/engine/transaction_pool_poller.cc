@@ -36,12 +36,7 @@ void TransactionPool::LookBy(absl::Time limit) {
 // Ends what is over its limit. How long until it is worth another look; negative: no more.
 absl::Duration TransactionPool::LookAtTheTime(Answers& answers) {
   const absl::Time now = absl::Now();
-  struct InVain {
-    std::shared_ptr<Conversation> conversation;
-    Turn turn;
-    Error error;
-  };
-  std::vector<InVain> in_vain;
+  std::vector<std::pair<Member, Error>> in_vain;
   Seat* started = nullptr;
   absl::Time next = now + kPollerPause;
   {
@@ -60,26 +55,32 @@ absl::Duration TransactionPool::LookAtTheTime(Answers& answers) {
       }
       Queue(seat);
     }
-    for (std::deque<Waiting>* queue : {&waiting_, &sharing_}) {
-      while (!queue->empty() && queue->front().give_up <= now) {
-        const auto& conversation = queue->front().conversation;
-        if (auto turn = std::exchange(conversation->turn, std::nullopt)) {
-          Error error = NoConnection(turn->request, Exhausted());
-          in_vain.push_back({conversation, *std::move(turn), std::move(error)});
-          ++timeouts_;
-        }
-        queue->pop_front();
-      }
-      if (!queue->empty()) next = std::min(next, queue->front().give_up);
-    }
+    in_vain = TakeThoseInVain(now, next);
     started = StartAnotherGroup(now, next);
     look_at_ = next;
   }
-  for (InVain& one : in_vain) {
-    answers.Give(std::move(one.turn), std::move(one.error), one.conversation);
-  }
+  for (auto& [member, error] : in_vain) answers.Give(std::move(member.turn), std::move(error), member.conversation);
   if (started != nullptr) GoOn(*started, Left::kWithTurn);
   return next - now;
+}
+
+// Who has waited for too long. `next`: when the next one will have.
+std::vector<std::pair<TransactionPool::Member, Error>> TransactionPool::TakeThoseInVain(absl::Time now,
+                                                                                        absl::Time& next) {
+  std::vector<std::pair<Member, Error>> in_vain;
+  for (std::deque<Waiting>* queue : {&waiting_, &sharing_}) {
+    while (!queue->empty() && queue->front().give_up <= now) {
+      const auto& conversation = queue->front().conversation;
+      if (auto turn = std::exchange(conversation->turn, std::nullopt)) {
+        Error error = NoConnection(turn->request, Exhausted());
+        in_vain.emplace_back(Member{conversation, *std::move(turn)}, std::move(error));
+        ++timeouts_;
+      }
+      queue->pop_front();
+    }
+    if (!queue->empty()) next = std::min(next, queue->front().give_up);
+  }
+  return in_vain;
 }
 
 // No connection for it. That nothing was done can only be said where nothing is in doubt.
