@@ -13,8 +13,8 @@ namespace {
 
 // A statement that took longer when it ran alone would hold up the others of a group, and so did those of a group that
 // took so long.
-constexpr absl::Duration kLongAlone = absl::Milliseconds(25);
-constexpr absl::Duration kLongGroup = absl::Milliseconds(50);
+constexpr absl::Duration kLongAlone = absl::Milliseconds(100);
+constexpr absl::Duration kLongGroup = absl::Milliseconds(250);
 
 }  // namespace
 

@@ -86,7 +86,7 @@ TEST_F(GroupsTest, WhatRanForLongAloneGoesAlone) {
   script_.could_group = true;
   script_.halves = true;
   Answered slow = Post(*pool, "slow");
-  std::this_thread::sleep_for(std::chrono::milliseconds(40));  // paces the database
+  std::this_thread::sleep_for(std::chrono::milliseconds(150));  // paces the database
   script_.Arrive();
   EXPECT_EQ(ValueOf(slow), "rows");
   std::vector<Answered> answers;
@@ -102,7 +102,7 @@ TEST_F(GroupsTest, AfterAGroupThatTookLongEachGoesAloneForAWhile) {
   script_.Arrive();
   script_.AwaitNote("send group b c");
   EXPECT_EQ(ValueOf(a), "rows");
-  std::this_thread::sleep_for(std::chrono::milliseconds(70));  // paces the database
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));  // paces the database
   script_.Arrive();
   EXPECT_EQ(ValueOf(b), "rows of sql");
   EXPECT_EQ(ValueOf(c), "rows of sql");
