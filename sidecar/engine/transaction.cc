@@ -115,7 +115,7 @@ TransactionAnswer Transaction::Begin(BeginRequest begin) {
     ExecutionStanding standing = records_.StandingOf(begin_.step->execution);
     if (!standing.refusal.ok()) return std::move(standing.refusal);
     if (MustLookUp(begin_, standing)) {
-      absl::StatusOr<std::optional<CommitVerdict>> recorded = LookUp();
+      auto recorded = begin_.in_doubt ? LookUp() : storage_.Recorded(*begin_.step);
       if (!recorded.ok()) return Refused(recorded.status());
       if (*recorded) return OfVerdict(**std::move(recorded), {});
     }
@@ -129,7 +129,7 @@ absl::StatusOr<std::optional<CommitVerdict>> Transaction::LookUp() {
   absl::Duration pause = kPause;
   while (true) {
     absl::StatusOr<std::optional<CommitVerdict>> found = storage_.Recorded(*begin_.step);
-    if (!begin_.in_doubt || !absl::IsUnavailable(found.status()) || absl::Now() >= deadline_) return found;
+    if (!absl::IsUnavailable(found.status()) || absl::Now() >= deadline_) return found;
     PauseBefore(deadline_, pause);
   }
 }
@@ -235,19 +235,13 @@ TransactionAnswer Transaction::InDoubt(const absl::Status& lost, StepRecord reco
                  "the answer to the commit was lost, so it may or may not have taken effect: " + Message(lost)};
   }
   if (!RecordsItself()) return Restart(lost);
-  absl::Duration pause = kPause;
-  while (true) {
-    absl::StatusOr<std::optional<CommitVerdict>> found = storage_.Recorded(*begin_.step);
-    if (found.ok() && *found) {
-      const bool ours = (*found)->kind == Kind::kRecordedBefore && (*found)->recorded.outcome && record.outcome &&
-                        (*found)->recorded.outcome->payload.data == record.outcome->payload.data;
-      if (ours) return Ended(How::kCommitted, std::move(record));
-      return OfVerdict(**std::move(found), {});
-    }
-    if (found.ok()) return Restart(lost);
-    if (!absl::IsUnavailable(found.status()) || absl::Now() >= deadline_) return Refused(found.status());
-    PauseBefore(deadline_, pause);
-  }
+  absl::StatusOr<std::optional<CommitVerdict>> found = LookUp();
+  if (!found.ok()) return Refused(found.status());
+  if (!*found) return Restart(lost);
+  const bool ours = (*found)->kind == Kind::kRecordedBefore && (*found)->recorded.outcome && record.outcome &&
+                    (*found)->recorded.outcome->payload.data == record.outcome->payload.data;
+  if (ours) return Ended(How::kCommitted, std::move(record));
+  return OfVerdict(**std::move(found), {});
 }
 
 TransactionAnswer Transaction::RollBackAndRecord(RollBackRequest& request) {

@@ -98,8 +98,9 @@ bool TransactionPool::SendGroup(Seat& seat) {
   std::sort(seat.group.begin(), seat.group.end(),
             [&](const Member& a, const Member& b) { return workflow(a) < workflow(b); });
   seat.begun = true;
-  seat.group_limit = absl::Now() + kGroupTimeout;
-  return TransactionGroup(*seat.storage).Start(RequestsOf(seat.group), absl::ToUnixMillis(absl::Now()));
+  const absl::Time now = absl::Now();
+  seat.group_limit = now + kGroupTimeout;
+  return TransactionGroup(*seat.storage).Start(RequestsOf(seat.group), absl::ToUnixMillis(now));
 }
 
 TransactionPool::Left TransactionPool::GroupAnswered(Seat& seat, Answers& answers) {

@@ -1,7 +1,7 @@
 #include "sidecar/model/sql_calls.h"
 
 #include "absl/algorithm/container.h"
-#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/string_view.h"
 
 namespace dbos::sidecar {
@@ -89,8 +89,13 @@ constexpr absl::string_view kFunctions[] = {
 // What follows the table of an INSERT, besides its columns.
 constexpr absl::string_view kBehindTarget[] = {"DEFAULT", "OVERRIDING", "SELECT", "VALUES", "WITH", "TABLE"};
 
-std::string Upper(const SqlToken& token) {
-  return absl::AsciiStrToUpper(absl::string_view(token.text.data(), token.text.size()));
+absl::string_view View(const SqlToken& token) {
+  return {token.text.data(), token.text.size()};
+}
+
+template <typename Words>
+bool IsOneOf(const Words& words, const SqlToken& token) {
+  return absl::c_any_of(words, [&](absl::string_view word) { return absl::EqualsIgnoreCase(word, View(token)); });
 }
 
 bool IsName(const SqlToken& token) {
@@ -101,18 +106,14 @@ bool IsName(const SqlToken& token) {
 
 void SqlCalls::Take(const SqlToken& token) {
   if (token.text == "(" && IsName(before_)) {
-    const std::string name = before_.kind == Kind::kWord ? Upper(before_) : "";
-    const bool known = !qualified_ && (absl::c_linear_search(kWords, name) || absl::c_linear_search(kFunctions, name));
+    const bool may_be_known = before_.kind == Kind::kWord && !qualified_;
+    const bool known = may_be_known && (IsOneOf(kWords, before_) || IsOneOf(kFunctions, before_));
     any_ = any_ || !(known || in_target_);
     in_target_ = false;
   }
   if (token.kind == Kind::kWord) {
-    const std::string word = Upper(token);
-    if (word == "INTO") {
-      in_target_ = true;
-    } else if (absl::c_linear_search(kBehindTarget, word)) {
-      in_target_ = false;
-    }
+    if (absl::EqualsIgnoreCase(View(token), "INTO")) in_target_ = true;
+    if (in_target_ && IsOneOf(kBehindTarget, token)) in_target_ = false;
   }
   qualified_ = IsName(token) && before_.text == ".";
   before_ = token;

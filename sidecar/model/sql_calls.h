@@ -8,8 +8,6 @@
 // Threads: one at a time. Blocking: never.
 #pragma once
 
-#include <string>
-
 #include "sidecar/model/sql_lexer.h"
 
 namespace dbos::sidecar {

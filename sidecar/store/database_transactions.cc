@@ -15,10 +15,10 @@ constexpr std::size_t kRowsBytesMax = 4 << 20;
 using Kind = CommitVerdict::Kind;
 
 // The record of a step whose outcome the database makes.
-StepRecord RecordOfResult(const std::optional<TransactionStep>& step, std::int64_t completed_at_ms) {
+StepRecord RecordOfResult(const TransactionStep* step, std::int64_t completed_at_ms) {
   StepRecord record;
   record.completed_at_ms = completed_at_ms;
-  if (!step) return record;
+  if (step == nullptr) return record;
   record.step_id = step->step_id;
   record.name = step->name;
   record.started_at_ms = step->started_at_ms;
@@ -98,7 +98,7 @@ absl::StatusOr<CommitVerdict> DatabaseTransactions::Execute(const SqlCommand& co
   could_group_ = false;
   ASSIGN_OR_RETURN(const auto named, ParsedOr(command));
   CommitVerdict verdict;
-  verdict.recorded = RecordOfResult(step, completed_at_ms);
+  verdict.recorded = RecordOfResult(step ? &*step : nullptr, completed_at_ms);
   const std::optional<Statement> statement = ResultStatement(step, verdict.recorded);
   ASSIGN_OR_RETURN(auto outcome, session_->RunAndCommit(named->sql, named->values, statement ? &*statement : nullptr));
   if (const auto* failure = std::get_if<SqlFailure>(&outcome)) return Judge(*failure, step);
@@ -112,7 +112,7 @@ bool DatabaseTransactions::SendExecute(const SqlCommand& command, const std::opt
   auto named = Parse(command);
   if (!named.ok()) return false;
   parsed_ = *std::move(named);
-  const StepRecord record = RecordOfResult(step, completed_at_ms);
+  const StepRecord record = RecordOfResult(step ? &*step : nullptr, completed_at_ms);
   const std::optional<Statement> statement = ResultStatement(step, record);
   return session_->SendRunAndCommit(parsed_->sql, parsed_->values, statement ? &*statement : nullptr);
 }
@@ -122,7 +122,7 @@ std::optional<std::size_t> DatabaseTransactions::TakeApart(const std::vector<Gro
   for (const GroupMember& member : group) {
     auto named = Parse(*member.command);
     if (!named.ok()) return std::exchange(grouped_, {}).size();
-    StepRecord record = RecordOfResult(*member.step, member.completed_at_ms);
+    StepRecord record = RecordOfResult(member.step, member.completed_at_ms);
     Statement statement = RecordResultStatement(table_, identity_, *member.step, record);
     grouped_.push_back({*std::move(named), std::move(record), std::move(statement)});
   }

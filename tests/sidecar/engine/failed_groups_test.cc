@@ -21,12 +21,8 @@ using ::testing::Not;
 
 TEST_F(GroupsTest, WhereOneFailsEachGoesAloneAndTheStatementForAWhile) {
   const auto pool = OpenLearned(5);
-  Answered a = Post(*pool, "a");
-  Answered b = Post(*pool, "b");
-  Answered c = Post(*pool, "c");
   script_.groups.emplace_back(GroupVerdict{{}, 1});
-  script_.Arrive();
-  script_.AwaitNote("send group b c");
+  auto [a, b, c] = SendThree(*pool);
   script_.halves = false;  // from here on workers do it
   script_.Arrive();
   EXPECT_EQ(ValueOf(a), "rows");
@@ -69,17 +65,13 @@ TEST_F(GroupsTest, OnlyTheStatementThatFailedGoesAloneForAWhile) {
 
 TEST_F(GroupsTest, AfterALostAnswerEachIsLookedUpBeforeItRunsAgain) {
   const auto pool = OpenLearned(1);
-  Answered a = Post(*pool, "a");
-  Answered b = Post(*pool, "b");
-  Answered c = Post(*pool, "c");
   script_.groups.emplace_back(absl::UnavailableError("lost"));
   CommitVerdict before;
   before.kind = CommitVerdict::Kind::kRecordedBefore;
   before.recorded.outcome = Outcome{Outcome::Kind::kValue, {"rows of the commit"}};
   script_.recorded.emplace_back(before);
   script_.recorded.emplace_back(std::optional<CommitVerdict>());
-  script_.Arrive();
-  script_.AwaitNote("send group b c");
+  auto [a, b, c] = SendThree(*pool);
   script_.halves = false;
   script_.Arrive();
   EXPECT_EQ(ValueOf(a), "rows");
@@ -94,13 +86,9 @@ TEST_F(GroupsTest, AfterALostAnswerEachIsLookedUpBeforeItRunsAgain) {
 
 TEST_F(GroupsTest, WhileTheDatabaseIsAwayWhatIsInDoubtIsAskedAboutAgain) {
   const auto pool = OpenLearned(1);
-  Answered a = Post(*pool, "a");
-  Answered b = Post(*pool, "b");
-  Answered c = Post(*pool, "c");
   script_.groups.emplace_back(absl::UnavailableError("lost"));
   for (int n = 0; n < 3; ++n) script_.recorded.emplace_back(absl::UnavailableError("it starts"));
-  script_.Arrive();
-  script_.AwaitNote("send group b c");
+  auto [a, b, c] = SendThree(*pool);
   script_.halves = false;
   script_.Arrive();
   EXPECT_EQ(ValueOf(a), "rows");
@@ -114,12 +102,8 @@ TEST_F(GroupsTest, NobodyIsToldThatNothingWasDoneWhileItIsInDoubt) {
   options.size = 1;
   options.timeout = absl::Milliseconds(100);
   const auto pool = OpenLearned(options);
-  Answered a = Post(*pool, "a");
-  Answered b = Post(*pool, "b");
-  Answered c = Post(*pool, "c");
   script_.groups.emplace_back(absl::UnavailableError("lost"));
-  script_.Arrive();
-  script_.AwaitNote("send group b c");
+  auto [a, b, c] = SendThree(*pool);
   script_.halves = false;
   std::promise<void> go_on;
   Answered other = TransactionPoolTest::Post(*pool, TransactionPool::Open(), [] {
@@ -144,11 +128,7 @@ TEST_F(GroupsTest, TheAnswerOfAGroupIsTakenThoughItsConnectionIsTooOldByNow) {
   options.size = 1;
   options.recycle = absl::Milliseconds(200);
   const auto pool = OpenLearned(options);
-  Answered a = Post(*pool, "a");
-  Answered b = Post(*pool, "b");
-  Answered c = Post(*pool, "c");
-  script_.Arrive();
-  script_.AwaitNote("send group b c");
+  auto [a, b, c] = SendThree(*pool);
   EXPECT_EQ(ValueOf(a), "rows");
   std::this_thread::sleep_for(std::chrono::milliseconds(250));  // paces the database
   script_.arrival = SqlArrival::kMayBlock;
@@ -212,9 +192,7 @@ TEST_F(GroupsTest, AGroupThatFindsNoDatabaseIsToldSo) {
   in_open_ = [&, n = 0]() mutable {
     if (n++ == 0) go_on.get_future().wait();
   };
-  Answered a = Post(*pool, "a");
-  Answered b = Post(*pool, "b");
-  Answered c = Post(*pool, "c");
+  auto [a, b, c] = PostThree(*pool);
   opening_ = absl::UnavailableError("away");
   go_on.set_value();
   for (Answered* answer : {&a, &b, &c}) EXPECT_EQ(ErrorOf(answer->get()).reason, Reason::kDatabaseUnavailable);
@@ -222,11 +200,7 @@ TEST_F(GroupsTest, AGroupThatFindsNoDatabaseIsToldSo) {
 
 TEST_F(GroupsTest, TheEndOfThePoolEndsAGroupToo) {
   auto pool = OpenLearned(1);
-  Answered a = Post(*pool, "a");
-  Answered b = Post(*pool, "b");
-  Answered c = Post(*pool, "c");
-  script_.Arrive();
-  script_.AwaitNote("send group b c");
+  auto [a, b, c] = SendThree(*pool);
   EXPECT_EQ(ValueOf(a), "rows");
   script_.groups.emplace_back(absl::DeadlineExceededError("it was interrupted"));
   pool.reset();

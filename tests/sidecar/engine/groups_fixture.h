@@ -1,7 +1,6 @@
 // GroupsTest: a pool that has learned of a statement that may share a commit.
 #pragma once
 
-#include <algorithm>
 #include <future>
 #include <memory>
 #include <string>
@@ -29,13 +28,6 @@ class GroupsTest : public TransactionPoolTest {
     script_.halves = true;
     return pool;
   }
-  std::unique_ptr<TransactionPool> OpenUsed(const TransactionPool::Options& options) {
-    auto pool = Open(options);
-    std::vector<Conversation> callers;
-    for (int n = 0; n < options.size; ++n) Ask(*pool, callers.emplace_back(TransactionPool::Open()), Begins(false));
-    for (const Conversation& caller : callers) Ask(*pool, caller, Asks(CommitRequest{{"1"}, 0}));
-    return pool;
-  }
 
   static TransactionRequest Statement(const std::string& workflow, const std::string& sql = "sql") {
     TransactionRequest request = Begins(true);
@@ -52,9 +44,20 @@ class GroupsTest : public TransactionPoolTest {
     if (!Committed(given)) return "not committed: " + ErrorOf(given).message;
     return std::get<TransactionEnded>(given).outcome->payload.data;
   }
-  bool Noted(const std::string& what) {
-    const std::vector<std::string> log = script_.log();
-    return std::find(log.begin(), log.end(), what) != log.end();
+
+  // "a" goes alone, and "b" and "c" behind it together.
+  struct Three {
+    Answered a;
+    Answered b;
+    Answered c;
+  };
+  static Three PostThree(TransactionPool& pool) { return {Post(pool, "a"), Post(pool, "b"), Post(pool, "c")}; }
+  // And until the two are sent.
+  Three SendThree(TransactionPool& pool) {
+    Three three = PostThree(pool);
+    script_.Arrive();
+    script_.AwaitNote("send group b c");
+    return three;
   }
 };
 

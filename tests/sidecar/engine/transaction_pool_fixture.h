@@ -5,6 +5,7 @@
 #include <future>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -30,6 +31,15 @@ class TransactionPoolTest : public testing::Test {
       return std::make_unique<ScriptedStorage>(script_);
     };
     return std::make_unique<TransactionPool>(factory, records_, options);
+  }
+
+  // All of its connections are open.
+  std::unique_ptr<TransactionPool> OpenUsed(const TransactionPool::Options& options) {
+    auto pool = Open(options);
+    std::vector<Conversation> callers;
+    for (int n = 0; n < options.size; ++n) Ask(*pool, callers.emplace_back(TransactionPool::Open()), Begins(false));
+    for (const Conversation& caller : callers) Ask(*pool, caller, Asks(CommitRequest{{"1"}, 0}));
+    return pool;
   }
 
   static std::future<TransactionAnswer> Post(TransactionPool& pool, const Conversation& conversation,

@@ -211,10 +211,10 @@ class PollerTest : public TransactionPoolTest {
  protected:
   // A pool whose only connection is open.
   std::unique_ptr<TransactionPool> OpenUsed(absl::Duration timeout = absl::Seconds(30)) {
-    auto pool = Open(1, timeout);
-    const Conversation caller = TransactionPool::Open();
-    Ask(*pool, caller, Begins(false));
-    Ask(*pool, caller, Asks(CommitRequest{{"1"}, 0}));
+    TransactionPool::Options options;
+    options.size = 1;
+    options.timeout = timeout;
+    auto pool = TransactionPoolTest::OpenUsed(options);
     script_.halves = true;
     return pool;
   }
