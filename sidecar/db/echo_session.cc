@@ -54,6 +54,10 @@ class EchoSession : public SqlSession {
     open_ = true;
   }
 
+  void Defer(const NamedSql& sql, const SqlValues& values) override {
+    Print(sql.given, absl::ZeroDuration(), "deferred", More(sql, values));
+    session_->Defer(sql, values);
+  }
   absl::StatusOr<SqlAnswer> Run(const NamedSql& sql, const SqlValues& values) override {
     return Timed(sql.given, More(sql, values), [&] { return session_->Run(sql, values); });
   }

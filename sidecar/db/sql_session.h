@@ -74,6 +74,10 @@ class SqlSession {
   // that statement, once. `rows_bytes_max`: of all rows that one call returns, and of RunAndCommit's outcome.
   virtual void Begin(const TransactionMode& mode, absl::Time deadline, std::size_t rows_bytes_max) = 0;
 
+  // A statement whose answer nobody waits for: the next Run, OpenCursor, Fetch, Savepoint or Commit of the transaction
+  // runs it before, in the same round trip. Its rows are dropped. When it fails, that call answers with its failure,
+  // whose `deferred` is its number from 1, and what follows it has not run. Both are borrowed until then.
+  virtual void Defer(const NamedSql& sql, const SqlValues& values) = 0;
   virtual absl::StatusOr<SqlAnswer> Run(const NamedSql& sql, const SqlValues& values) = 0;
   // The first rows of a cursor. Closes the one before. On PostgreSQL only for what a cursor can hold (SELECT, VALUES,
   // WITH that writes nothing); its failure says so.

@@ -55,7 +55,7 @@ bool Transaction::Start(TransactionRequest& request, std::int64_t now_ms) {
     Take(*std::exchange(request.begin, std::nullopt));
     Open();
   }
-  return open_ && Send(request);
+  return open_ && storage_.Defer(request.deferred).ok() && Send(request);
 }
 
 bool Transaction::BeginsAtOnce(const BeginRequest& begin) const {
@@ -93,6 +93,7 @@ TransactionAnswer Transaction::Handle(TransactionRequest& request, std::int64_t 
   } else if (!open_) {
     return Error{Reason::kInvalidRequest, "no transaction is open: the first request of one has \"begin\""};
   }
+  if (absl::Status refused = storage_.Defer(request.deferred); !refused.ok()) return Refused(refused);
   if (auto* command = std::get_if<SqlCommand>(&request.command)) return OfRows(storage_.Run(*command));
   if (auto* fetch = std::get_if<FetchRequest>(&request.command)) return OfRows(storage_.Fetch(fetch->rows));
   if (auto* action = std::get_if<SavepointAction>(&request.command)) {

@@ -19,6 +19,7 @@
 #include <memory>
 #include <optional>
 #include <variant>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
@@ -60,6 +61,7 @@ struct ExecuteRequest {
 };
 struct TransactionRequest {
   std::optional<BeginRequest> begin;
+  std::vector<SqlCommand> deferred;  // run before the command; only where one fails is it the answer
   std::variant<std::monostate, SqlCommand, FetchRequest, SavepointAction, CommitRequest, RollBackRequest,
                ExecuteRequest>
       command;

@@ -74,6 +74,7 @@ struct SqlFailure {
   std::string column;
   std::string constraint;
   std::uint32_t position = 0;  // in characters from 1, in the text as it was given; 0: unknown
+  std::uint32_t deferred = 0;  // from 1: of those that were deferred, whose it is; 0: of what they came with
 };
 
 // A serialization failure or a deadlock: the same transaction may succeed when it is run again.

@@ -17,6 +17,7 @@ using Type = SqlValue::Type;
 
 constexpr std::int64_t kPageRowsMax = 100'000;
 constexpr int kArrayDepthMax = 6;  // PostgreSQL's
+constexpr int kDeferredMax = 100;  // a session keeps more prepared statements than one round trip has
 
 Error CheckBegin(const v1::BeginTransaction& begin) {
   Checker checker;
@@ -77,6 +78,20 @@ Error CheckStatement(const v1::SqlStatement& statement) {
     return {Reason::kInvalidRequest,
             "parameter \"" + parameter.name() +
                 "\": text must be UTF-8 without NUL bytes, arrays nested at most 6 deep; bytes go into bytea"};
+  }
+  return checker.Take();
+}
+
+Error CheckDeferred(const v1::TransactRequest& request) {
+  if (request.deferred().empty()) return {};
+  if (!request.has_statement() && !request.has_fetch() && !request.has_savepoint() && !request.has_commit()) {
+    return {Reason::kInvalidRequest, "deferred statements come with a statement, fetch, savepoint or commit"};
+  }
+  Checker checker;
+  checker.Range("deferred", request.deferred_size(), 0, kDeferredMax);
+  for (const v1::SqlStatement& statement : request.deferred()) {
+    if (Error error = CheckStatement(statement); !error.ok()) return {error.reason, "deferred: " + error.message};
+    checker.Range("deferred.page_rows", statement.page_rows(), 0, 0);
   }
   return checker.Take();
 }
@@ -185,6 +200,7 @@ void PutFailure(const SqlFailure& from, v1::SqlError* to) {
   to->set_column(Printable(from.column));
   to->set_constraint(Printable(from.constraint));
   to->set_position(from.position);
+  to->set_deferred(from.deferred);
 }
 
 void PutEnded(TransactionEnded from, v1::TransactionEnded* to) {
@@ -205,6 +221,7 @@ Error Check(const v1::TransactRequest& request) {
   if (request.has_begin()) {
     if (Error error = CheckBegin(request.begin()); !error.ok()) return error;
   }
+  if (Error error = CheckDeferred(request); !error.ok()) return error;
   if (request.has_statement()) return CheckStatement(request.statement());
   Checker checker;
   if (request.has_fetch()) checker.Range("fetch.page_rows", request.fetch().page_rows(), 1, kPageRowsMax);
@@ -237,6 +254,7 @@ Error Check(const v1::ExecuteRequest& request) {
 TransactionRequest TakeTransaction(v1::TransactRequest& from) {
   TransactionRequest request;
   if (from.has_begin()) request.begin = TakeBegin(*from.mutable_begin());
+  for (v1::SqlStatement& statement : *from.mutable_deferred()) request.deferred.push_back(TakeCommand(statement));
   if (from.has_statement()) request.command = TakeCommand(*from.mutable_statement());
   if (from.has_fetch()) request.command = FetchRequest{from.fetch().page_rows()};
   if (from.has_savepoint()) {

@@ -35,6 +35,7 @@ bool IsGroupable(const NamedSql& sql) {
 
 void DatabaseTransactions::Begin(const TransactionMode& mode, absl::Time deadline) {
   grouped_.clear();
+  deferred_.clear();
   session_->Begin(mode, deadline, kRowsBytesMax);
 }
 
@@ -55,12 +56,35 @@ void DatabaseTransactions::RollBack() {
   session_->RollBack();
   parsed_ = nullptr;
   grouped_.clear();
+  deferred_.clear();
+}
+
+absl::Status DatabaseTransactions::Defer(const std::vector<SqlCommand>& commands) {
+  if (!deferred_.empty()) return absl::OkStatus();  // by a first half
+  std::vector<std::unique_ptr<Named>> parsed;
+  for (const SqlCommand& command : commands) {
+    ASSIGN_OR_RETURN(parsed.emplace_back(), Parse(command));
+  }
+  deferred_ = std::move(parsed);
+  for (const auto& named : deferred_) session_->Defer(named->sql, named->values);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<SqlAnswer> DatabaseTransactions::Run(const SqlCommand& command) {
+  const auto deferred = std::exchange(deferred_, {});
   ASSIGN_OR_RETURN(const auto named, ParsedOr(command));
   if (command.page_rows == 0) return session_->Run(named->sql, named->values);
   return session_->OpenCursor(named->sql, named->values, command.page_rows);
+}
+
+absl::StatusOr<SqlAnswer> DatabaseTransactions::Fetch(std::uint32_t rows) {
+  const auto deferred = std::exchange(deferred_, {});
+  return session_->Fetch(rows);
+}
+
+absl::StatusOr<SqlAnswer> DatabaseTransactions::Savepoint(SavepointAction action) {
+  const auto deferred = std::exchange(deferred_, {});
+  return session_->Savepoint(action);
 }
 
 bool DatabaseTransactions::SendRun(const SqlCommand& command) {
@@ -73,6 +97,7 @@ bool DatabaseTransactions::SendRun(const SqlCommand& command) {
 
 absl::StatusOr<CommitVerdict> DatabaseTransactions::Commit(const std::optional<TransactionStep>& step,
                                                            const StepRecord& record) {
+  const auto deferred = std::exchange(deferred_, {});
   std::optional<Statement> statement;
   if (step) statement = RecordStatement(table_, identity_, *step, record);
   ASSIGN_OR_RETURN(const SqlAnswer answer, session_->Commit(statement ? &*statement : nullptr));
@@ -183,11 +208,12 @@ absl::StatusOr<CommitVerdict> DatabaseTransactions::Judge(const SqlFailure& fail
   CommitVerdict verdict;
   verdict.kind = IsConflict(failure) ? Kind::kConflict : Kind::kFailed;
   verdict.failure = failure;
-  if (step && IsRecordedAlready(failure)) {
+  if (!step || failure.deferred != 0) return verdict;  // a statement of the user's
+  if (IsRecordedAlready(failure)) {
     ASSIGN_OR_RETURN(std::optional<CommitVerdict> recorded, Recorded(*step));
     if (recorded) return *std::move(recorded);
     verdict.kind = Kind::kFailed;  // a table of the user's has that name
-  } else if (step && IsNotOwned(failure)) {
+  } else if (IsNotOwned(failure)) {
     ASSIGN_OR_RETURN(verdict.error, WhyNotOwned(Reader(), step->execution));
     verdict.kind = verdict.error.ok() ? Kind::kConflict : Kind::kRefused;
   }

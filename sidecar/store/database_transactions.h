@@ -26,9 +26,10 @@ class DatabaseTransactions final : public TransactionStorage {
 
   bool same_database() const override { return table_ != RecordTable::kTransactionOutputs; }
   void Begin(const TransactionMode& mode, absl::Time deadline) override;
+  absl::Status Defer(const std::vector<SqlCommand>& commands) override;
   absl::StatusOr<SqlAnswer> Run(const SqlCommand& command) override;
-  absl::StatusOr<SqlAnswer> Fetch(std::uint32_t rows) override { return session_->Fetch(rows); }
-  absl::StatusOr<SqlAnswer> Savepoint(SavepointAction action) override { return session_->Savepoint(action); }
+  absl::StatusOr<SqlAnswer> Fetch(std::uint32_t rows) override;
+  absl::StatusOr<SqlAnswer> Savepoint(SavepointAction action) override;
   absl::StatusOr<CommitVerdict> Commit(const std::optional<TransactionStep>& step, const StepRecord& record) override;
   absl::StatusOr<CommitVerdict> Execute(const SqlCommand& command, const std::optional<TransactionStep>& step,
                                         std::int64_t completed_at_ms) override;
@@ -72,9 +73,10 @@ class DatabaseTransactions final : public TransactionStorage {
   const RecordTable table_;
   const Identity identity_;
   const std::function<std::unique_ptr<SqlSession>()> open_reader_;
-  std::unique_ptr<SqlSession> reader_;  // opened by its first use
-  std::unique_ptr<Named> parsed_;       // by a first half
-  std::vector<Grouped> grouped_;        // since Begin
+  std::unique_ptr<SqlSession> reader_;            // opened by its first use
+  std::unique_ptr<Named> parsed_;                 // by a first half
+  std::vector<std::unique_ptr<Named>> deferred_;  // until the call that runs them
+  std::vector<Grouped> grouped_;                  // since Begin
   bool could_group_ = false;
   bool spent_ = false;
 };

@@ -20,6 +20,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 
@@ -66,6 +67,9 @@ class TransactionStorage {
   virtual bool same_database() const = 0;
 
   virtual void Begin(const TransactionMode& mode, absl::Time deadline) = 0;
+  // The next Run, Fetch, Savepoint or Commit runs them before, in the same round trip; see SqlSession. Borrowed until
+  // then. Sends nothing. After it has been true to its first half, the second makes no difference.
+  virtual absl::Status Defer(const std::vector<SqlCommand>& commands) = 0;
   virtual absl::StatusOr<SqlAnswer> Run(const SqlCommand& command) = 0;
   virtual absl::StatusOr<SqlAnswer> Fetch(std::uint32_t rows) = 0;
   virtual absl::StatusOr<SqlAnswer> Savepoint(SavepointAction action) = 0;

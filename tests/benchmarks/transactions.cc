@@ -3,6 +3,7 @@
 // `kind` is
 //   "one"   one statement: a row into bench.ledger
 //   "two"   two statements: the balance of the caller's own account is read, and written with 1 added
+//   "deferred"  the same, and nobody waits for the answer to the second before the commit is sent
 //
 // Reads one JSON request a line on standard input and answers each with one JSON line:
 //   {"do": "isolation"}                                            the levels that the transactions really have
@@ -26,13 +27,30 @@ nlohmann::json One(Context& context, int index) {
   return nullptr;
 }
 
+constexpr char kRead[] = "SELECT balance FROM bench.accounts WHERE id = :id";
+constexpr char kWrite[] = "UPDATE bench.accounts SET balance = :balance WHERE id = :id";
+
 nlohmann::json Two(Context& context, int account) {
   return context.transaction("two", {}, [&](Transaction& tx) {
-    const auto balance =
-        tx.query("SELECT balance FROM bench.accounts WHERE id = :id", {{"id", account}}).scalar<std::int64_t>() + 1;
-    tx.query("UPDATE bench.accounts SET balance = :balance WHERE id = :id", {{"balance", balance}, {"id", account}});
+    const auto balance = tx.query(kRead, {{"id", account}}).scalar<std::int64_t>() + 1;
+    tx.query(kWrite, {{"balance", balance}, {"id", account}});
     return balance;
   });
+}
+
+nlohmann::json Deferred(Context& context, int account) {
+  return context.transaction("deferred", {}, [&](Transaction& tx) {
+    const auto balance = tx.query(kRead, {{"id", account}}).scalar<std::int64_t>() + 1;
+    tx.defer(kWrite, {{"balance", balance}, {"id", account}});
+    return balance;
+  });
+}
+
+nlohmann::json Run(const std::string& kind, Context& context, int index, int account) {
+  if (kind == "one") return One(context, index);
+  if (kind == "two") return Two(context, account);
+  if (kind == "deferred") return Deferred(context, account);
+  throw std::invalid_argument("no such kind: " + kind);
 }
 
 // What one-shot and interactive transactions run at.
@@ -63,12 +81,11 @@ class Load {
 
  private:
   nlohmann::json Bench(Context& context, const std::string& kind, int count, int account) {
-    if (kind != "one" && kind != "two") throw std::invalid_argument("no such kind: " + kind);
     nlohmann::json last;
     Latencies latencies;
     auto before = Clock::now();
     for (int index = 0; index < count; ++index) {
-      last = kind == "one" ? One(context, index) : Two(context, account);
+      last = Run(kind, context, index, account);
       const auto after = Clock::now();
       if (index > 0) latencies.Add(after - before);
       before = after;

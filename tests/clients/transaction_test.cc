@@ -102,6 +102,117 @@ TEST_F(TransactionTest, AnSqlErrorHasTheSameFieldsInTheBodyAndOutOfIt) {
             R"("data":{"step":"record","constraint":"orders_pkey","position":3}})");
 }
 
+std::string TextsOf(const v1::TransactRequest& request) {
+  std::string texts;
+  for (const v1::SqlStatement& statement : request.deferred()) texts += statement.sql() + ";";
+  return texts + request.statement().sql();
+}
+
+TEST_F(TransactionTest, WhatIsDeferredTravelsWithTheNextCallOrTheCommit) {
+  Start([](Context& ctx) {
+    ctx.transaction("record", [](Transaction& tx) {
+      tx.defer("a");
+      tx.defer("b");
+      tx.execute("c");
+      tx.defer("d");
+    });
+  }).result();
+  const auto requests = database_.requests();
+  ASSERT_EQ(requests.size(), 2U);
+  EXPECT_TRUE(requests[0].has_begin());
+  EXPECT_EQ(TextsOf(requests[0]), "a;b;c");
+  EXPECT_EQ(TextsOf(requests[1]), "d;");
+  EXPECT_TRUE(requests[1].has_commit());
+}
+
+TEST_F(TransactionTest, OutsideOfAWorkflowToo) {
+  Start([](Context&) {}).result();
+  app_->transaction({}, [](Transaction& tx) { tx.defer("a"); });
+  const auto requests = database_.requests();
+  ASSERT_EQ(requests.size(), 1U);
+  EXPECT_TRUE(requests[0].has_begin() && requests[0].has_commit());
+  EXPECT_EQ(TextsOf(requests[0]), "a;");
+  EXPECT_THROW(app_->transaction({},
+                                 [](Transaction& tx) {
+                                   tx.defer("a");
+                                   throw std::runtime_error("no");
+                                 }),
+               std::runtime_error);
+  EXPECT_TRUE(database_.requests().back().deferred().empty());
+}
+
+TEST_F(TransactionTest, TheFailureOfADeferredStatementIsThrownByWhatItTravelledWithAndHasItsText) {
+  const std::string text = "UPDATE accounts SET owner = '" + std::string(170, 'x') + "\xc3\xa9'";
+  const auto fail = [](const auto&) {
+    v1::TransactResponse response = SqlErrorOf("23505", "duplicate key");
+    response.mutable_sql_error()->set_deferred(2);
+    return response;
+  };
+  database_.Then(fail);
+  database_.Then([](const auto& request) { return FakeDatabase::Committed(request); });  // the rollback
+  database_.Then(fail);
+  auto handle = Start([&text](Context& ctx) {
+    std::string seen;
+    for (const bool with_commit : {false, true}) {
+      try {
+        ctx.transaction("record", [&](Transaction& tx) {
+          tx.defer("a");
+          tx.defer(text);
+          if (!with_commit) tx.execute("b");
+        });
+      } catch (const SqlError& error) {
+        seen += error.sqlstate() + " " + error.statement() + "\n";
+      }
+    }
+    return seen;
+  });
+  const std::string cut = "23505 " + text.substr(0, 199) + "\n";
+  EXPECT_EQ(handle.result(), cut + cut);
+}
+
+TEST_F(TransactionTest, WhatIsDeferredWithinASavepointGoesWithIt) {
+  auto handle = Start([](Context& ctx) {
+    ctx.transaction("record", [](Transaction& tx) {
+      tx.defer("a");
+      tx.savepoint([&] { tx.defer("b"); });
+      try {
+        tx.savepoint([&] {
+          tx.defer("c");
+          throw std::runtime_error("no");
+        });
+      } catch (const std::runtime_error&) {
+        tx.defer("d");
+      }
+      tx.defer("e");
+      throw std::runtime_error("no");
+    });
+  });
+  EXPECT_THROW(handle.result(), WorkflowError);
+  std::string shown;
+  for (const v1::TransactRequest& request : database_.requests()) {
+    shown += TextsOf(request) + (request.has_savepoint() ? std::to_string(request.savepoint().action()) : "end") + " ";
+  }
+  EXPECT_EQ(shown, "a;1 b;2 1 3 end ");
+}
+
+TEST_F(TransactionTest, SoManyWaitAtMost) {
+  Start([](Context& ctx) {
+    ctx.transaction("record", [](Transaction& tx) {
+      for (int n = 0; n < 101; ++n) tx.defer("a");
+      tx.execute("b");
+      const SqlParams large = {{"x", std::string(600 << 10, 'x')}};
+      tx.defer("SELECT :x", large);
+      tx.defer("SELECT :x", large);
+      tx.defer("SELECT :x", {{"x", std::string(2 << 20, 'x')}});
+    });
+  }).result();
+  std::string shown;
+  for (const v1::TransactRequest& request : database_.requests()) {
+    shown += std::to_string(request.deferred_size()) + "," + request.statement().sql() + " ";
+  }
+  EXPECT_EQ(shown, "99,a 1,b 0,SELECT :x 0,SELECT :x 0,SELECT :x 0, ");
+}
+
 TEST_F(TransactionTest, AnExceptionRollsBackAndIsRecorded) {
   auto handle = Start([](Context& ctx) {
     try {

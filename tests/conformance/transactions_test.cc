@@ -185,6 +185,57 @@ TEST_P(TransactionsTest, RequestsThatCannotBeMeantAreRefused) {
   ExpectRefused(Sql("SELECT '" + std::string(2 << 20, 'x') + "'"), kInvalid, "statement.sql");
 }
 
+TransactRequest Defers(TransactRequest request, const std::vector<std::string>& deferred) {
+  for (const std::string& text : deferred) request.add_deferred()->set_sql(text);
+  return request;
+}
+
+TEST_P(TransactionsTest, WhatIsDeferredRunsBeforeWhatItCameWith) {
+  Stream stream(*stub_);
+  TransactRequest first = Defers(Sql("SELECT count(*) FROM entries"), {"INSERT INTO entries VALUES (1), (2)"});
+  first.mutable_begin();
+  const TransactResponse rows = stream.Ask(first);
+  ASSERT_EQ(rows.rows().rows_size(), 1) << rows.ShortDebugString();
+  EXPECT_EQ(rows.rows().rows(0).cells(0), "2");
+  const std::vector<std::string> insert = {"INSERT INTO entries VALUES (3)", "INSERT INTO entries VALUES (4)"};
+  EXPECT_EQ(stream.Ask(Defers(Commit(), insert)).ended().how(), v1::TransactionEnded::HOW_COMMITTED);
+  EXPECT_EQ(Count(), "4");
+  TransactRequest all = Defers(Commit(), {"INSERT INTO entries VALUES (5)"});
+  all.mutable_begin();
+  EXPECT_EQ(stream.Ask(all).ended().how(), v1::TransactionEnded::HOW_COMMITTED) << "a whole transaction in one request";
+  EXPECT_EQ(Count(), "5");
+}
+
+TEST_P(TransactionsTest, TheDeferredStatementThatFailsIsTheAnswerAndNothingIsCommitted) {
+  Stream stream(*stub_);
+  const std::vector<std::string> twice = {"INSERT INTO entries VALUES (1)", "INSERT INTO entries VALUES (1)"};
+  for (const TransactRequest& with : {Sql("INSERT INTO entries VALUES (2)"), Commit()}) {
+    stream.Ask(Begin());
+    const TransactResponse failed = stream.Ask(Defers(with, twice));
+    EXPECT_EQ(failed.sql_error().sqlstate(), "23505") << failed.ShortDebugString();
+    EXPECT_EQ(failed.sql_error().deferred(), 2U);
+  }
+  EXPECT_EQ(ReasonIn(stream.Ask(Commit())), "REASON_INVALID_REQUEST") << "a commit that failed is the end";
+  EXPECT_EQ(Count(), "0");
+}
+
+TEST_P(TransactionsTest, DeferredStatementsThatCannotBeMeantAreRefused) {
+  const std::string kInvalid = "REASON_INVALID_REQUEST";
+  TransactRequest back;
+  back.mutable_rollback();
+  for (const TransactRequest& without : {TransactRequest(), Begin(), back}) {
+    ExpectRefused(Defers(without, {"SELECT 1"}), kInvalid,
+                  without.has_begin() || without.has_rollback() ? "deferred" : "");
+  }
+  TransactRequest pages = Defers(Commit(), {"SELECT 1"});
+  pages.mutable_deferred(0)->set_page_rows(1);
+  ExpectRefused(pages, kInvalid, "deferred.page_rows");
+  ExpectRefused(Defers(Commit(), std::vector<std::string>(101, "SELECT 1")), kInvalid, "deferred");
+  ExpectRefused(Defers(Commit(), {"SELECT 1", ""}), kInvalid, "deferred: statement.sql");
+  ExpectRefused(Defers(Commit(), {"SELECT 1", "COMMIT"}), kInvalid, "transaction");
+  ExpectRefused(Defers(Sql("SELECT 1"), {"SELECT :missing"}), kInvalid, "missing");
+}
+
 TEST_P(TransactionsTest, StatementsThatAreNotOneStatementWithItsParametersAreRefused) {
   const std::string kInvalid = "REASON_INVALID_REQUEST";
   for (const std::string control : {"COMMIT", "ROLLBACK", "BEGIN", "SAVEPOINT s", "/* x */ commit", "END", "ABORT"}) {

@@ -4,9 +4,10 @@
 //                                                             leaves a file "struck"; wait: that thread alone stands
 //                                                             still, until there is a file "go"
 //
-// Workflow "transfer"(from, to, amount, fails) has four steps: "move" between accounts, with a line in the ledger; one
-// statement "audit"; "keep", which throws if `fails`; a read-only "list". Its result is what "move" returned: a nonce
-// that no other run of the body has. Points: "read", "debit", "end" of the body of "move".
+// Workflow "transfer"(from, to, amount, fails) has four steps: "move" between accounts, with a line in the ledger that
+// travels with the commit; one statement "audit"; "keep", which throws if `fails`; a read-only "list". Its result is
+// what "move" returned: a nonce that no other run of the body has. Points: "read", "debit", "end" of the body of
+// "move".
 //
 // Workflow "note"(locks, timeout_ms, idle_ms): one transaction, a line in the ledger. If `locks`, it also changes
 // account 0; if not, it is READ COMMITTED and meets nobody. Points: "began", before any statement; "noted", after all
@@ -84,7 +85,7 @@ class Bank {
       strike_.At("debit");
       SetBalance(tx, to, target + amount);
       std::string fresh = Nonce();
-      tx.execute("INSERT INTO ledger (workflow, nonce) VALUES (:id, :nonce)", {{"id", id}, {"nonce", fresh}});
+      tx.defer("INSERT INTO ledger (workflow, nonce) VALUES (:id, :nonce)", {{"id", id}, {"nonce", fresh}});
       strike_.At("end");
       return fresh;
     });

@@ -48,6 +48,7 @@ class FaultyTransactions final : public TransactionStorage {
 
   bool same_database() const override { return storage_->same_database(); }
   void Begin(const TransactionMode& mode, absl::Time deadline) override { storage_->Begin(mode, deadline); }
+  absl::Status Defer(const std::vector<SqlCommand>& commands) override { return storage_->Defer(commands); }
   absl::StatusOr<SqlAnswer> Run(const SqlCommand& command) override {
     return SecondHalf("tx_statement", [&] { return storage_->Run(command); });
   }

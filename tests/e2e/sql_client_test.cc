@@ -141,6 +141,36 @@ TEST_P(SqlClientTest, AResultLargerThanAPageIsStreamed) {
   EXPECT_EQ(sum, 500 * 499 / 2);
 }
 
+TEST_P(SqlClientTest, WhatIsDeferredRunsWithTheNextCallAndItsFailureIsThrownThere) {
+  const std::string seen = Run([](Transaction& tx) {
+    tx.defer("INSERT INTO items (id, name) VALUES (:id, 'first')", {{"id", 1}});
+    std::string names = tx.query("SELECT name FROM items").scalar<std::string>();
+    try {
+      tx.savepoint([&] { tx.defer("INSERT INTO items (id, name) VALUES (:id, 'again')", {{"id", 1}}); });
+    } catch (const SqlError& error) {
+      names += " " + error.sqlstate() + " " + error.statement();
+    }
+    for (const Row& row : tx.stream("SELECT id FROM items", {}, 1)) {
+      tx.defer("INSERT INTO items (id, name) VALUES (:id, 'third')", {{"id", row.get<int>("id") + 2}});
+      break;
+    }
+    return names;
+  });
+  EXPECT_EQ(seen, "first 23505 INSERT INTO items (id, name) VALUES (:id, 'again')");
+  EXPECT_EQ(client_.sql("SELECT count(*) FROM items").scalar<int>(), 2);
+  EXPECT_THROW(Run([](Transaction& tx) {
+                 tx.defer("INSERT INTO items (id) VALUES (4)");
+                 tx.defer("INSERT INTO items (id) VALUES (4)");
+               }),
+               SqlError);
+  EXPECT_THROW(Run([](Transaction& tx) {
+                 tx.defer("INSERT INTO items (id) VALUES (5)");
+                 throw std::runtime_error("no");
+               }),
+               std::runtime_error);
+  EXPECT_EQ(client_.sql("SELECT count(*) FROM items").scalar<int>(), 2);
+}
+
 TEST_P(SqlClientTest, InAWorkflowItHappensOnceAndItsFailureIsTheSameAgain) {
   App app({.name = "crash-test", .version = "sql-1", .sidecar_address = world_.address()});
   const auto workflow = app.workflow("add", [](Context& ctx, int id) {
@@ -160,14 +190,24 @@ TEST_P(SqlClientTest, InAWorkflowItHappensOnceAndItsFailureIsTheSameAgain) {
     } catch (const StepError& error) {
       caught += " " + error.name();
     }
+    try {
+      ctx.transaction("deferred", [&](Transaction& tx) {
+        tx.defer("UPDATE items SET name = 'lost' WHERE id = :id", {{"id", id}});
+        tx.defer("INSERT INTO items (id) VALUES (:id)", {{"id", id}});
+      });
+    } catch (const SqlError& error) {
+      caught += " " + error.sqlstate();
+    }
     return stored.name + " " + caught;
   });
   app.launch();
-  const std::string want = "w 23505 again std::runtime_error";
+  const std::string want = "w 23505 again std::runtime_error 23505";
   EXPECT_EQ(workflow.run({.workflow_id = "add-7"}, 7), want);
   EXPECT_EQ(client_.sql("SELECT count(*) FROM items").scalar<int>(), 1);
   const auto steps = client_.steps("add-7");
-  ASSERT_EQ(steps.size(), 3U);
+  ASSERT_EQ(steps.size(), 4U);
+  EXPECT_EQ((*steps[3].error->data)["statement"], "INSERT INTO items (id) VALUES (:id)");
+  EXPECT_EQ(client_.sql("SELECT name FROM items").scalar<std::string>(), "w");
   EXPECT_EQ(steps[1].error->name, "SqlError");
   EXPECT_EQ(steps[1].error->code->get<std::string>(), "23505");
   EXPECT_EQ(steps[2].error->message, "no");

@@ -42,7 +42,7 @@ TEST_P(SidecarStruckTest, TheTransferIsThereOnce) {
   ExpectStruck(bank);
 }
 
-// The statements of a transfer: 1 to 5 of "move", 6 of "keep", 7 of "list"; its commits: 1 of "move", 2 of "keep". The
+// The statements of a transfer: 1 to 4 of "move", 5 of "keep", 6 of "list"; its commits: 1 of "move", 2 of "keep". The
 // writer's first step is "list", the failure of "keep", or, of two databases, the row that follows "move".
 INSTANTIATE_TEST_SUITE_P(
     Points, SidecarStruckTest,
@@ -53,8 +53,8 @@ INSTANTIATE_TEST_SUITE_P(
                    SidecarFault{"after:tx_commit:1:kill", kSucceeds}, SidecarFault{"after:tx_commit:1:stop", kSucceeds},
                    SidecarFault{"before:tx_execute:1:kill", kSucceeds},
                    SidecarFault{"after:tx_execute:1:kill", kSucceeds},
-                   SidecarFault{"after:tx_commit:2:kill", kSucceeds}, SidecarFault{"after:tx_statement:6:kill", kFails},
-                   SidecarFault{"after:step:1:kill", kFails}, SidecarFault{"after:tx_statement:7:kill", kSucceeds},
+                   SidecarFault{"after:tx_commit:2:kill", kSucceeds}, SidecarFault{"after:tx_statement:5:kill", kFails},
+                   SidecarFault{"after:step:1:kill", kFails}, SidecarFault{"after:tx_statement:6:kill", kSucceeds},
                    SidecarFault{"after:step:1:kill", kSucceeds})),
     [](const auto& test) {
       const SidecarFault& struck = std::get<1>(test.param);

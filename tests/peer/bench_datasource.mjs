@@ -2,6 +2,7 @@
 // driven by the same requests. Each workflow runs `count` transactions, one after another; `kind` is
 //   "one"   one statement: a row into bench.ledger
 //   "two"   two statements: the balance of the caller's own account is read, and written with 1 added
+//   "deferred"  the same, and nobody waits for the answer to the second: the driver pipelines what follows
 //
 // Reads one JSON request a line on standard input and answers each with one JSON line:
 //   {"do": "isolation"}                                            the level that the transactions really have
@@ -43,6 +44,14 @@ const kinds = {
       const [row] = await source.client`SELECT balance FROM bench.accounts WHERE id = ${account}`;
       const balance = Number(row.balance) + 1;
       await source.client`UPDATE bench.accounts SET balance = ${balance} WHERE id = ${account}`;
+      return balance;
+    }),
+  deferred: (index, account) =>
+    transaction("deferred", async () => {
+      const [row] = await source.client`SELECT balance FROM bench.accounts WHERE id = ${account}`;
+      const balance = Number(row.balance) + 1;
+      const write = source.client`UPDATE bench.accounts SET balance = ${balance} WHERE id = ${account}`.execute();
+      write.catch(() => {}); // the transaction has failed then, and so does what follows
       return balance;
     }),
   isolation: () =>

@@ -16,10 +16,19 @@ namespace {
 
 constexpr std::size_t kSqlBytesMax = 1 << 20;
 constexpr std::size_t kParametersMax = 65'535;
+constexpr std::size_t kShownSqlBytesMax = 200;
 constexpr int kArrayDepthMax = 6;  // PostgreSQL's own limit
 
 [[noreturn]] void Refuse(const std::string& parameter, const std::string& what) {
   throw InvalidArgument("parameter :" + parameter + " " + what);
+}
+
+// For an error, between two characters.
+std::string_view Cut(std::string_view text) {
+  if (text.size() <= kShownSqlBytesMax) return text;
+  std::size_t end = kShownSqlBytesMax;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) --end;
+  return text.substr(0, end);
 }
 
 bool IsFinite(const Json& value) {
@@ -203,7 +212,7 @@ detail::RowSet DecodeRowSet(v1::SqlRows& rows) {
   return set;
 }
 
-SqlError ToSqlError(const v1::SqlError& error, std::string_view step) {
+SqlError ToSqlError(const v1::SqlError& error, std::string_view step, std::string_view deferred) {
   Json data = Json::object();
   const auto add = [&data](const char* key, std::string_view text) {
     if (!text.empty()) data[key] = text;
@@ -216,6 +225,7 @@ SqlError ToSqlError(const v1::SqlError& error, std::string_view step) {
   add("column", error.column());
   add("constraint", error.constraint());
   if (error.position() > 0) data["position"] = error.position();
+  add("statement", Cut(deferred));
   return SqlError({.name = "SqlError",
                    .message = error.message(),
                    .code = std::make_optional<Json>(error.sqlstate()),

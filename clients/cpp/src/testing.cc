@@ -34,6 +34,7 @@ class FinishedStep final : public detail::AsyncStep {
 class FakeConnection final : public detail::SqlConnection {
  public:
   explicit FakeConnection(const FakeSql& sql) : sql_(sql) {}
+  void Defer(std::string_view sql, const SqlParams& params) override { sql_(sql, params); }
   Rows Query(std::string_view sql, const SqlParams& params) override { return sql_(sql, params); }
   RowsPage OpenCursor(std::string_view sql, const SqlParams& params, std::uint32_t /*page_rows*/) override {
     return {.rows = sql_(sql, params)};

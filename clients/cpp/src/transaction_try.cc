@@ -12,6 +12,17 @@ namespace {
 // The sidecar keeps to the transaction's limits. One that does not answer for this much longer is taken for gone.
 constexpr std::chrono::seconds kGrace{5};
 
+// Of statements that wait for the next request. The sidecar takes as many at a time.
+constexpr int kDeferredMax = 100;
+constexpr std::size_t kDeferredBytesMax = 1 << 20;
+
+// Of a deferred statement that failed; of others empty.
+std::string_view TextOfDeferred(const v1::TransactRequest& request, const v1::SqlError& error) {
+  const auto number = static_cast<int>(error.deferred());
+  if (number < 1 || number > request.deferred_size()) return {};
+  return request.deferred(number - 1).sql();
+}
+
 v1::Savepoint::Action ToWire(detail::SavepointAction action) {
   switch (action) {
     case detail::SavepointAction::kSet:
@@ -27,6 +38,37 @@ v1::Savepoint::Action ToWire(detail::SavepointAction action) {
 }  // namespace
 
 TransactionTry::TransactionTry(Settings settings) : settings_(std::move(settings)) {
+}
+
+void TransactionTry::Defer(std::string_view sql, const SqlParams& params) {
+  if (end_) ThrowOver();
+  v1::TransactRequest request;
+  v1::SqlStatement& statement = *request.mutable_statement();
+  EncodeStatement(sql, params, 0, statement);
+  const std::size_t bytes = statement.ByteSizeLong();
+  if (deferred_.size() == kDeferredMax || deferred_bytes_ + bytes > kDeferredBytesMax) SendDeferred();
+  deferred_.Add(std::move(statement));
+  deferred_bytes_ += bytes;
+  if (bytes > kDeferredBytesMax) SendDeferred();
+}
+
+// They travel with the last one of them.
+void TransactionTry::SendDeferred() {
+  if (deferred_.empty()) return;
+  v1::TransactRequest request;
+  request.mutable_statement()->Swap(deferred_.Mutable(deferred_.size() - 1));
+  deferred_.RemoveLast();
+  AskOf(request);
+  if (response_.has_sql_error()) {
+    std::string_view text = TextOfDeferred(request, response_.sql_error());
+    if (text.empty()) text = request.statement().sql();
+    throw ToSqlError(response_.sql_error(), settings_.name, text);
+  }
+}
+
+void TransactionTry::DropDeferred() {
+  deferred_.Clear();
+  deferred_bytes_ = 0;
 }
 
 Rows TransactionTry::Query(std::string_view sql, const SqlParams& params) {
@@ -56,6 +98,7 @@ RowsPage TransactionTry::AskForRows(v1::TransactRequest& request) {
 }
 
 void TransactionTry::Savepoint(detail::SavepointAction action) {
+  if (action == detail::SavepointAction::kRollBack) DropDeferred();  // it was to run within the savepoint
   v1::TransactRequest request;
   request.mutable_savepoint()->set_action(ToWire(action));
   Ask(request);
@@ -74,6 +117,7 @@ const TryEnd& TransactionTry::Commit(const StoredOutcome& result) {
 
 const TryEnd& TransactionTry::RollBack(const StoredOutcome* failure) {
   if (end_) return *end_;
+  DropDeferred();
   v1::TransactRequest request;
   v1::RollbackTransaction& rollback = *request.mutable_rollback();
   if (failure != nullptr) {
@@ -88,7 +132,7 @@ const TryEnd& TransactionTry::Finish(v1::TransactRequest& request) {
   if (!Exchange(request)) {
     End({.kind = commits ? TryEnd::Kind::kUncertain : TryEnd::Kind::kLost});
   } else if (response_.has_sql_error()) {
-    End({.kind = TryEnd::Kind::kSqlError, .error = ToSqlError(response_.sql_error(), settings_.name)});
+    End({.kind = TryEnd::Kind::kSqlError, .error = ErrorOf(request)});
   } else if (!TakeEnd()) {
     throw Error("the sidecar answered the end of a transaction with something else");
   }
@@ -97,19 +141,35 @@ const TryEnd& TransactionTry::Finish(v1::TransactRequest& request) {
 
 v1::TransactResponse& TransactionTry::Ask(v1::TransactRequest& request) {
   if (end_) ThrowOver();
-  if (!Exchange(request)) End({.kind = TryEnd::Kind::kLost});
-  if (end_ || TakeEnd()) ThrowOver();
-  if (response_.has_sql_error()) throw ToSqlError(response_.sql_error(), settings_.name);
+  if (BytesOf(request) + deferred_bytes_ > settings_.max_message_bytes) SendDeferred();
+  AskOf(request);
+  if (response_.has_sql_error()) throw ErrorOf(request);
   return response_;
 }
 
+void TransactionTry::AskOf(v1::TransactRequest& request) {
+  if (!Exchange(request)) End({.kind = TryEnd::Kind::kLost});
+  if (end_ || TakeEnd()) ThrowOver();
+}
+
+SqlError TransactionTry::ErrorOf(const v1::TransactRequest& request) const {
+  const v1::SqlError& error = response_.sql_error();
+  return ToSqlError(error, settings_.name, TextOfDeferred(request, error));
+}
+
+std::size_t TransactionTry::BytesOf(const v1::TransactRequest& request) const {
+  return request.ByteSizeLong() + settings_.begin.ByteSizeLong() + 1024;  // and what is around it
+}
+
 bool TransactionTry::Exchange(v1::TransactRequest& request) {
-  const std::size_t bytes = request.ByteSizeLong() + settings_.begin.ByteSizeLong();
+  const std::size_t bytes = BytesOf(request);
   if (bytes > settings_.max_message_bytes) {
     throw PayloadTooLarge("the statement with its parameters has " + std::to_string(bytes) + " bytes, the limit is " +
                           std::to_string(settings_.max_message_bytes) +
                           " (Limits.max_message_bytes); write the data in several statements");
   }
+  request.mutable_deferred()->Swap(&deferred_);
+  DropDeferred();
   const bool first = stream_ == nullptr;
   if (first) {
     *request.mutable_begin() = settings_.begin;

@@ -46,13 +46,14 @@ class TransactionTry final : public detail::SqlConnection {
   };
   explicit TransactionTry(Settings settings);
 
+  void Defer(std::string_view sql, const SqlParams& params) override;
   Rows Query(std::string_view sql, const SqlParams& params) override;
   RowsPage OpenCursor(std::string_view sql, const SqlParams& params, std::uint32_t page_rows) override;
   RowsPage Fetch(std::uint64_t cursor, std::uint32_t page_rows) override;
   void Savepoint(detail::SavepointAction action) override;
 
-  // Anything was sent.
-  bool begun() const { return stream_ != nullptr || end_.has_value(); }
+  // Anything was sent, or is to be.
+  bool begun() const { return stream_ != nullptr || end_.has_value() || !deferred_.empty(); }
   bool over() const { return end_.has_value(); }
   // Both return at once when it is over, and throw PayloadTooLarge when the request does not fit into a message.
   const TryEnd& Commit(const StoredOutcome& result);
@@ -62,8 +63,14 @@ class TransactionTry final : public detail::SqlConnection {
   RowsPage AskForRows(v1::TransactRequest& request);
   // The answer, or throws.
   v1::TransactResponse& Ask(v1::TransactRequest& request);
+  // Throws when the transaction is over.
+  void AskOf(v1::TransactRequest& request);
+  SqlError ErrorOf(const v1::TransactRequest& request) const;
   const TryEnd& Finish(v1::TransactRequest& request);
-  // False: no answer. The first one begins the transaction.
+  void SendDeferred();
+  void DropDeferred();
+  std::size_t BytesOf(const v1::TransactRequest& request) const;
+  // False: no answer. The first one begins the transaction. What was deferred goes along.
   bool Exchange(v1::TransactRequest& request);
   // After an exchange that failed: the status of the stream is the answer, if it has a reason.
   bool RefusedByStatus();
@@ -78,6 +85,8 @@ class TransactionTry final : public detail::SqlConnection {
   SteadyTime deadline_;
   v1::TransactResponse response_;
   std::uint64_t cursor_ = 0;
+  google::protobuf::RepeatedPtrField<v1::SqlStatement> deferred_;
+  std::size_t deferred_bytes_ = 0;
   std::optional<TryEnd> end_;
 };
 

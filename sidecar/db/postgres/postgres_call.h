@@ -32,6 +32,9 @@ struct PostgresQuery {
 
 class PostgresCall {
  public:
+  // The user's come one by one, and are counted, or dropped.
+  enum class Rows { kOurs, kTaken, kDropped };
+
   explicit PostgresCall(std::string text) : text_(std::move(text)) {}
   // A user's statement, with the parameters from `first` on.
   PostgresCall(const NamedSql& sql, const std::vector<const SqlValue*>& values, std::size_t first = 1);
@@ -48,9 +51,8 @@ class PostgresCall {
     kept_ = true;
     return std::move(*this);
   }
-  // Its rows are the user's: they come one by one, and are counted.
-  PostgresCall&& WithRows() && {
-    with_rows_ = true;
+  PostgresCall&& With(Rows rows) && {
+    rows_ = rows;
     return std::move(*this);
   }
 
@@ -61,7 +63,7 @@ class PostgresCall {
   const std::string& text() const { return text_; }
   void set_text(std::string text) { text_ = std::move(text); }
   bool kept() const { return kept_; }
-  bool with_rows() const { return with_rows_; }
+  Rows rows() const { return rows_; }
   // Tells apart what the server has to prepare separately.
   std::string Key() const;
 
@@ -76,7 +78,7 @@ class PostgresCall {
 
   std::string text_;
   bool kept_ = false;
-  bool with_rows_ = false;
+  Rows rows_ = Rows::kOurs;
   std::vector<unsigned int> types_;
   std::vector<const char*> values_;
   std::vector<int> lengths_;

@@ -162,7 +162,7 @@ absl::Status PostgresPipeline::SendKept(const PostgresCall& call) {
                                        call.formats(), 0);
   if (sent != 1) return link_.Lost();
   sent_.push_back({Sent::Kind::kCall, &call, key, on_server});
-  const bool is_control = call.count() == 0 && !call.with_rows();
+  const bool is_control = call.count() == 0 && call.rows() == PostgresCall::Rows::kOurs;
   return on_server || is_control ? absl::OkStatus() : SendForgotten();
 }
 
@@ -202,11 +202,11 @@ absl::StatusOr<bool> PostgresPipeline::Take() {
 // Before the first result of a call.
 void PostgresPipeline::BeginAnswer() {
   last_ = nullptr;
-  if (answered_ < sent_.size() && HasRows(sent_[answered_])) PQsetSingleRowMode(link_.get());
+  if (answered_ < sent_.size() && RowsOf(sent_[answered_]) != Rows::kOurs) PQsetSingleRowMode(link_.get());
 }
 
-bool PostgresPipeline::HasRows(const Sent& sent) const {
-  return sent.kind == Sent::Kind::kCall && sent.call->with_rows() && trip_.error == nullptr;
+PostgresCall::Rows PostgresPipeline::RowsOf(const Sent& sent) const {
+  return sent.kind == Sent::Kind::kCall && trip_.error == nullptr ? sent.call->rows() : Rows::kOurs;
 }
 
 absl::Status PostgresPipeline::TakeResult(PostgresResult result) {
@@ -219,8 +219,8 @@ absl::Status PostgresPipeline::TakeResult(PostgresResult result) {
     BeginAnswer();
     return absl::OkStatus();
   }
-  if (status == PGRES_SINGLE_TUPLE || (status == PGRES_TUPLES_OK && HasRows(sent))) {
-    TakeRows(result.get());
+  if (status == PGRES_SINGLE_TUPLE || (status == PGRES_TUPLES_OK && RowsOf(sent) == Rows::kTaken)) {
+    if (RowsOf(sent) == Rows::kTaken) TakeRows(result.get());
   } else if (status == PGRES_PIPELINE_SYNC || status == PGRES_COPY_IN || status == PGRES_COPY_OUT ||
              status == PGRES_COPY_BOTH) {
     return link_.Lost();

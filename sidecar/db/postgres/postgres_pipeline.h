@@ -89,6 +89,8 @@ class PostgresPipeline {
     bool prepared_before = false;
   };
 
+  using Rows = PostgresCall::Rows;
+
   absl::Status Open();
   bool SetRunning(bool running);
   absl::Status Send(std::span<PostgresCall> calls);
@@ -101,7 +103,7 @@ class PostgresPipeline {
   absl::StatusOr<bool> Take();
   absl::Status TakeResult(PostgresResult result);
   void BeginAnswer();
-  bool HasRows(const Sent& sent) const;
+  Rows RowsOf(const Sent& sent) const;
   absl::Status TakeEnd(PostgresResult result);
   void EndAnswer(const Sent& sent);
   absl::Status TakeError(const Sent& sent, PostgresResult result);

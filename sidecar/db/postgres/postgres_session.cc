@@ -71,13 +71,28 @@ bool PostgresSession::IsOfTheSessionsKind() const {
          !pipeline_.through_pooler();
 }
 
-PostgresSession::Calls PostgresSession::Opening() const {
-  Calls calls;
-  if (state_ != State::kBegun) return calls;
-  const bool plain = IsOfTheSessionsKind();  // to set the isolation costs PostgreSQL 20 us of processor time
-  calls.push_back(PostgresCall(plain ? "BEGIN" : BeginText(pipeline_.dialect(), mode_)).Kept());
-  if (pipeline_.through_pooler()) calls.emplace_back(kLocalSettings);
-  return calls;
+PostgresSession::Question PostgresSession::Opening() {
+  Question question;
+  if (state_ == State::kBegun) {
+    const bool plain = IsOfTheSessionsKind();  // to set the isolation costs PostgreSQL 20 us of processor time
+    question.calls.push_back(PostgresCall(plain ? "BEGIN" : BeginText(pipeline_.dialect(), mode_)).Kept());
+    if (pipeline_.through_pooler()) question.calls.emplace_back(kLocalSettings);
+  }
+  for (const auto& [sql, values] : std::exchange(deferred_, {})) {
+    question.deferred.push_back({sql, question.calls.size()});
+    question.calls.push_back(PostgresCall(*sql, *values).Kept().With(Rows::kDropped));
+  }
+  return question;
+}
+
+void PostgresSession::Defer(const NamedSql& sql, const SqlValues& values) {
+  deferred_.emplace_back(&sql, &values);
+}
+
+// What was deferred goes with what it came with.
+SqlFailure PostgresSession::Aborted() {
+  deferred_.clear();
+  return AbortedBy(failure_);
 }
 
 // What our own statements look like depends on the server.
@@ -127,14 +142,21 @@ absl::StatusOr<PostgresTrip> PostgresSession::Send(Calls& calls, Ends ends) {
   return trip;
 }
 
-SqlFailure PostgresSession::Failed(const PostgresTrip& trip, const Calls& calls, const Place& place) {
+SqlFailure PostgresSession::Failed(const PostgresTrip& trip, const Question& question) {
+  const std::size_t call = trip.results.size();
+  Place place = question.place;
   SqlFailure failure = FailureOf(trip.error.get());
   if (trip.error_is_stale) {
     failure.message = absl::StrCat("a table has changed since the statement was prepared: ", failure.message);
     failure.sqlstate = "40001";  // run again, it is prepared anew
   }
-  if (place.sql != nullptr && trip.results.size() == place.call) {
-    const std::size_t at = OffsetOf(trip.error.get(), calls[place.call].text(), pipeline_.link().get());
+  for (std::size_t n = 0; n < question.deferred.size(); ++n) {
+    if (question.deferred[n].call != call) continue;
+    place = question.deferred[n];
+    failure.deferred = static_cast<std::uint32_t>(n + 1);
+  }
+  if (place.sql != nullptr && call == place.call) {
+    const std::size_t at = OffsetOf(trip.error.get(), question.calls[call].text(), pipeline_.link().get());
     const bool inside = at != std::string::npos && at >= place.offset && at <= place.offset + place.size;
     if (inside) failure.position = PositionIn(*place.sql, place.first, at - place.offset);
   }
@@ -144,21 +166,21 @@ SqlFailure PostgresSession::Failed(const PostgresTrip& trip, const Calls& calls,
 }
 
 absl::StatusOr<SqlAnswer> PostgresSession::Run(const NamedSql& sql, const SqlValues& values) {
-  if (state_ == State::kAborted) return AbortedBy(failure_);
+  if (state_ == State::kAborted) return Aborted();
   ASSIGN_OR_RETURN(Question question, SentOr([&] { return Running(sql, values); }));
   ASSIGN_OR_RETURN(PostgresTrip trip, Send(question.calls, Ends::kNo));
-  if (trip.error != nullptr) return Failed(trip, question.calls, question.place);
-  return Rows(std::move(trip));
+  if (trip.error != nullptr) return Failed(trip, question);
+  return RowsOf(std::move(trip));
 }
 
-PostgresSession::Question PostgresSession::Running(const NamedSql& sql, const SqlValues& values) const {
-  Question question = {Opening(), {}};
+PostgresSession::Question PostgresSession::Running(const NamedSql& sql, const SqlValues& values) {
+  Question question = Opening();
   question.place = {&sql, question.calls.size()};
-  question.calls.push_back(PostgresCall(sql, values).Kept().WithRows());
+  question.calls.push_back(PostgresCall(sql, values).Kept().With(Rows::kTaken));
   return question;
 }
 
-absl::StatusOr<SqlAnswer> PostgresSession::Rows(PostgresTrip trip) {
+absl::StatusOr<SqlAnswer> PostgresSession::RowsOf(PostgresTrip trip) {
   trip.rows.affected = AffectedBy(trip.results.back().get());
   RETURN_IF_ERROR(NameTypes(trip));
   return std::move(trip.rows);
@@ -171,12 +193,12 @@ absl::Status PostgresSession::NameTypes(PostgresTrip& trip) {
     std::string name = catalog_->TypeName(type);
     if (name.empty()) {
       const Statement look(kTypeNames, {static_cast<std::int64_t>(type)});
-      Calls calls;
-      calls.push_back(CallOf(look));
-      ASSIGN_OR_RETURN(const PostgresTrip found, Send(calls, Ends::kNo));
+      Question question;
+      question.calls.push_back(CallOf(look));
+      ASSIGN_OR_RETURN(const PostgresTrip found, Send(question.calls, Ends::kNo));
       const bool known = found.error == nullptr && PQntuples(found.results.back().get()) > 0;
       name = known ? PQgetvalue(found.results.back().get(), 0, 0) : absl::StrCat(type);
-      if (found.error != nullptr) Failed(found, calls, {});
+      if (found.error != nullptr) Failed(found, question);
       if (known) catalog_->SetTypeName(type, name);
     }
     trip.rows.columns[n].type = name;
@@ -202,18 +224,20 @@ PostgresCall PostgresSession::CallOf(const Statement& statement) {
 
 absl::StatusOr<SqlAnswer> PostgresSession::OpenCursor(const NamedSql& sql, const SqlValues& values,
                                                       std::uint32_t rows) {
-  if (state_ == State::kAborted) return AbortedBy(failure_);
+  if (state_ == State::kAborted) return Aborted();
   RETURN_IF_ERROR(Ready());
-  Calls calls = Opening();
-  if (std::exchange(has_cursor_, false)) calls.emplace_back(absl::StrCat("CLOSE ", kCursor));
+  Question question = Opening();
+  if (std::exchange(has_cursor_, false)) question.calls.emplace_back(absl::StrCat("CLOSE ", kCursor));
   const std::string declare = absl::StrCat("DECLARE ", kCursor, " NO SCROLL CURSOR FOR ");
   PostgresCall call(sql, values);
   call.set_text(absl::StrCat(declare, call.text()));
-  calls.push_back(std::move(call));
-  ASSIGN_OR_RETURN(PostgresTrip trip, Send(calls, Ends::kNo));
+  question.place = {&sql, question.calls.size(), declare.size()};
+  question.calls.push_back(std::move(call));
+  ASSIGN_OR_RETURN(PostgresTrip trip, Send(question.calls, Ends::kNo));
   if (trip.error != nullptr) {
-    SqlFailure failure = Failed(trip, calls, {&sql, calls.size() - 1, declare.size()});
-    if (!sql.is_query) failure.hint = "A cursor holds SELECT, VALUES, or a WITH that writes nothing.";
+    SqlFailure failure = Failed(trip, question);
+    if (!sql.is_query && failure.deferred == 0)
+      failure.hint = "A cursor holds SELECT, VALUES, or a WITH that writes nothing.";
     return failure;
   }
   has_cursor_ = true;
@@ -222,13 +246,13 @@ absl::StatusOr<SqlAnswer> PostgresSession::OpenCursor(const NamedSql& sql, const
 }
 
 absl::StatusOr<SqlAnswer> PostgresSession::Fetch(std::uint32_t rows) {
-  if (state_ == State::kAborted) return AbortedBy(failure_);
+  if (state_ == State::kAborted) return Aborted();
   if (!has_cursor_) return NoCursor();
-  Calls calls;
-  calls.push_back(PostgresCall(absl::StrCat("FETCH FORWARD ", rows, " FROM ", kCursor)).WithRows());
-  ASSIGN_OR_RETURN(PostgresTrip trip, Send(calls, Ends::kNo));
-  if (trip.error != nullptr) return Failed(trip, calls, {});
-  ASSIGN_OR_RETURN(SqlAnswer answer, Rows(std::move(trip)));
+  Question question = Opening();
+  question.calls.push_back(PostgresCall(absl::StrCat("FETCH FORWARD ", rows, " FROM ", kCursor)).With(Rows::kTaken));
+  ASSIGN_OR_RETURN(PostgresTrip trip, Send(question.calls, Ends::kNo));
+  if (trip.error != nullptr) return Failed(trip, question);
+  ASSIGN_OR_RETURN(SqlAnswer answer, RowsOf(std::move(trip)));
   SqlRows& page = std::get<SqlRows>(answer);
   page.more = page.affected == static_cast<std::int64_t>(rows);
   return answer;
@@ -238,15 +262,17 @@ absl::StatusOr<SqlAnswer> PostgresSession::Savepoint(SavepointAction action) {
   if (action != SavepointAction::kSet && savepoints_ == 0) {
     return NoSavepoint();
   }
-  if (state_ == State::kAborted && action != SavepointAction::kRollBack) return AbortedBy(failure_);
+  const bool goes_back = action == SavepointAction::kRollBack && deferred_.empty();
+  if (state_ == State::kAborted && !goes_back) return Aborted();
   RETURN_IF_ERROR(Ready());
   const std::string name = absl::StrCat("dbos_", action == SavepointAction::kSet ? savepoints_ + 1 : savepoints_);
-  Calls calls = Opening();
+  Question question = Opening();
+  Calls& calls = question.calls;
   if (action == SavepointAction::kSet) calls.emplace_back(absl::StrCat("SAVEPOINT ", name));
   if (action == SavepointAction::kRollBack) calls.emplace_back(absl::StrCat("ROLLBACK TO SAVEPOINT ", name));
   if (action != SavepointAction::kSet) calls.emplace_back(absl::StrCat("RELEASE SAVEPOINT ", name));
   ASSIGN_OR_RETURN(const PostgresTrip trip, Send(calls, Ends::kNo));
-  if (trip.error != nullptr) return Failed(trip, calls, {});
+  if (trip.error != nullptr) return Failed(trip, question);
   savepoints_ = action == SavepointAction::kSet ? savepoints_ + 1 : savepoints_ - 1;
   if (action == SavepointAction::kRollBack && has_cursor_) has_cursor_ = cursor_depth_ <= savepoints_;
   if (action == SavepointAction::kRelease && has_cursor_) cursor_depth_ = std::min(cursor_depth_, savepoints_);
@@ -255,30 +281,30 @@ absl::StatusOr<SqlAnswer> PostgresSession::Savepoint(SavepointAction action) {
 
 absl::StatusOr<SqlAnswer> PostgresSession::Commit(const Statement* record) {
   if (state_ == State::kAborted) {
-    const SqlFailure failure = AbortedBy(failure_);
+    const SqlFailure failure = Aborted();
     RollBack();
     return failure;
   }
-  if (state_ == State::kBegun && record == nullptr) {
+  if (IsEmpty(record)) {
     RollBack();  // nothing was done
     return SqlRows();
   }
   ASSIGN_OR_RETURN(Question question, SentOr([&] { return Committing(record); }));
-  return CommitWith(std::move(question.calls));
+  return CommitWith(std::move(question));
 }
 
 PostgresSession::Question PostgresSession::Committing(const Statement* record) {
-  Question question = {Opening(), {}};
+  Question question = Opening();
   if (record != nullptr) question.calls.push_back(CallOf(*record));
   question.calls.push_back(PostgresCall("COMMIT").Kept());
   return question;
 }
 
 // The last of the calls is COMMIT.
-absl::StatusOr<SqlAnswer> PostgresSession::CommitWith(Calls calls) {
-  ASSIGN_OR_RETURN(const PostgresTrip trip, Send(calls, Ends::kYes));
+absl::StatusOr<SqlAnswer> PostgresSession::CommitWith(Question question) {
+  ASSIGN_OR_RETURN(const PostgresTrip trip, Send(question.calls, Ends::kYes));
   if (trip.error != nullptr) {
-    const SqlFailure failure = Failed(trip, calls, {});
+    const SqlFailure failure = Failed(trip, question);
     RollBack();
     return failure;
   }
@@ -297,6 +323,7 @@ void PostgresSession::RollBack() {
   state_ = State::kNone;
   pipeline_.EndUse();
   sent_.reset();
+  deferred_.clear();
 }
 
 // For a call outside of a transaction.

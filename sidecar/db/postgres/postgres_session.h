@@ -27,6 +27,7 @@ class PostgresSession : public SqlSession {
 
   SqlSyntax syntax() const override { return SqlSyntax::kPostgres; }
   void Begin(const TransactionMode& mode, absl::Time deadline, std::size_t rows_bytes_max) override;
+  void Defer(const NamedSql& sql, const SqlValues& values) override;
   absl::StatusOr<SqlAnswer> Run(const NamedSql& sql, const SqlValues& values) override;
   absl::StatusOr<SqlAnswer> OpenCursor(const NamedSql& sql, const SqlValues& values, std::uint32_t rows) override;
   absl::StatusOr<SqlAnswer> Fetch(std::uint32_t rows) override;
@@ -52,21 +53,8 @@ class PostgresSession : public SqlSession {
   enum class State { kNone, kBegun, kOpen, kAborted };
 
   using Calls = std::vector<PostgresCall>;
+  using Rows = PostgresCall::Rows;
 
-  // The calls that a transaction begins with, where it has not begun.
-  Calls Opening() const;
-  // The session's own transactions are of the kind that is asked for.
-  bool IsOfTheSessionsKind() const;
-  // Sends the calls of a transaction, the last of which may be its COMMIT. The transaction is over when it returns an
-  // error.
-  enum class Ends { kNo, kYes };
-  absl::StatusOr<PostgresTrip> Send(Calls& calls, Ends ends);
-  absl::StatusOr<PostgresTrip> Exchange(Calls& calls, Ends ends);
-  absl::StatusOr<SqlAnswer> CommitWith(Calls calls);
-  absl::Status Ready();
-  absl::Status Idle();
-  absl::StatusOr<Result> ExecuteOnce(const Statement& statement);
-  absl::Status End(absl::Status why);
   // Where a user's statement is among the calls of a trip, and in the text of its call.
   struct Place {
     const NamedSql* sql = nullptr;
@@ -75,14 +63,34 @@ class PostgresSession : public SqlSession {
     std::size_t first = 1;  // the number of its first parameter
     std::size_t size = kSqlBytesMax * 2;
   };
-  // The failure of a trip, which aborts the transaction.
-  SqlFailure Failed(const PostgresTrip& trip, const Calls& calls, const Place& place);
-  // The calls of a round trip, and where the user's statement is.
+  // The calls of a round trip, and where the user's statements are: the deferred ones, and what they came with.
   struct Question {
     Calls calls;
     Place place;
+    std::vector<Place> deferred;
   };
-  Question Running(const NamedSql& sql, const SqlValues& values) const;
+  // What a transaction begins with, where it has not begun, and the deferred statements.
+  Question Opening();
+  // The session's own transactions are of the kind that is asked for.
+  bool IsOfTheSessionsKind() const;
+  // Sends the calls of a transaction, the last of which may be its COMMIT. The transaction is over when it returns an
+  // error.
+  enum class Ends { kNo, kYes };
+  absl::StatusOr<PostgresTrip> Send(Calls& calls, Ends ends);
+  absl::StatusOr<PostgresTrip> Exchange(Calls& calls, Ends ends);
+  absl::StatusOr<SqlAnswer> CommitWith(Question question);
+  // Without a statement and a record there is nothing to commit.
+  bool IsEmpty(const Statement* record) const {
+    return state_ == State::kBegun && !sent_ && deferred_.empty() && record == nullptr;
+  }
+  absl::Status Ready();
+  absl::Status Idle();
+  absl::StatusOr<Result> ExecuteOnce(const Statement& statement);
+  absl::Status End(absl::Status why);
+  // The failure of a trip, which aborts the transaction.
+  SqlFailure Failed(const PostgresTrip& trip, const Question& question);
+  SqlFailure Aborted();
+  Question Running(const NamedSql& sql, const SqlValues& values);
   Question Committing(const Statement* record);
   bool MaySend();
   bool SendHalf(Question question);
@@ -103,7 +111,7 @@ class PostgresSession : public SqlSession {
                                       const PostgresShape* tried);
   absl::StatusOr<SqlOutcome> OutcomeOr(const SqlRows& rows);
   const PostgresQuery& QueryOf(const Statement& statement);
-  absl::StatusOr<SqlAnswer> Rows(PostgresTrip trip);
+  absl::StatusOr<SqlAnswer> RowsOf(PostgresTrip trip);
   absl::Status NameTypes(PostgresTrip& trip);
   PostgresCall CallOf(const Statement& statement);
 
@@ -112,6 +120,7 @@ class PostgresSession : public SqlSession {
   std::unordered_map<const Query*, PostgresQuery> queries_;  // as they are sent, in each form
   std::unordered_map<const Query*, PostgresQuery> one_row_queries_;
 
+  std::vector<std::pair<const NamedSql*, const SqlValues*>> deferred_;
   std::optional<Question> sent_;  // and not taken yet
   bool could_group_ = false;      // the last RunAndCommit
 

@@ -46,7 +46,7 @@ PostgresSession::Question PostgresSession::Joined(const NamedSql& sql, const Sql
   JoinedStatement joined = Join({sql, values, shape, query, record, limits_.rows_bytes_max});
   const bool alone = IsOfTheSessionsKind();
   Question question;
-  if (!alone) question.calls = Opening();
+  if (!alone) question = Opening();
   question.place = {&sql, question.calls.size(), joined.offset, joined.first, joined.size};
   question.calls.push_back(std::move(joined.call));
   if (!alone) question.calls.push_back(PostgresCall("COMMIT").Kept());
@@ -61,7 +61,7 @@ absl::StatusOr<std::optional<SqlOutcome>> PostgresSession::RunJoined(Question qu
     RollBack();  // nothing is open
     return SqlOutcome(std::move(outcome));
   }
-  const SqlFailure failure = Failed(trip, question.calls, question.place);
+  const SqlFailure failure = Failed(trip, question);
   RollBack();
   if (!trip.error_is_stale && !MayComeOfJoining(failure.sqlstate)) return SqlOutcome(failure);
   state_ = State::kBegun;
@@ -83,7 +83,7 @@ absl::StatusOr<SqlOutcome> PostgresSession::RunApart(const NamedSql& sql, const 
   ASSIGN_OR_RETURN(PostgresTrip trip, Send(question.calls, Ends::kNo));
   if (trip.error != nullptr) {
     const bool again = trip.error_is_stale && begins;
-    SqlFailure failure = Failed(trip, question.calls, question.place);
+    SqlFailure failure = Failed(trip, question);
     RollBack();
     if (!again) return failure;
     state_ = State::kBegun;
@@ -91,20 +91,20 @@ absl::StatusOr<SqlOutcome> PostgresSession::RunApart(const NamedSql& sql, const 
   }
   PostgresShape shape;
   shape.types = trip.types;
-  ASSIGN_OR_RETURN(SqlAnswer answer, Rows(std::move(trip)));
+  ASSIGN_OR_RETURN(SqlAnswer answer, RowsOf(std::move(trip)));
   shape.columns = std::get<SqlRows>(answer).columns;
   ASSIGN_OR_RETURN(SqlOutcome outcome, OutcomeOr(std::get<SqlRows>(answer)));
   if (std::holds_alternative<SqlFailure>(outcome)) return outcome;
-  Calls calls;
+  Question end;
   if (record != nullptr) {
     PostgresCall call = CallOf(*record);
     const std::string parameter = absl::StrCat("CAST($", call.count() + 1, " AS text)");
     call.set_text(absl::StrReplaceAll(call.text(), {{"{result}", parameter}}));
     call.AddText(std::get<std::string>(outcome));
-    calls.push_back(std::move(call));
+    end.calls.push_back(std::move(call));
   }
-  calls.push_back(PostgresCall("COMMIT").Kept());
-  ASSIGN_OR_RETURN(answer, CommitWith(std::move(calls)));
+  end.calls.push_back(PostgresCall("COMMIT").Kept());
+  ASSIGN_OR_RETURN(answer, CommitWith(std::move(end)));
   if (auto* failure = std::get_if<SqlFailure>(&answer)) return std::move(*failure);
   const bool in_vain = tried != nullptr && tried->types == shape.types;
   shape.joins = shape.types.size() <= kJoinedColumnsMax && !in_vain && sql.returns_rows == !shape.types.empty();

@@ -26,7 +26,7 @@ bool PostgresSession::SendGroup(const std::vector<SqlGroupMember>& group) {
 // Or whose columns are not known, or was joined with its record in vain.
 std::variant<PostgresSession::Question, std::size_t> PostgresSession::Grouped(
     const std::vector<SqlGroupMember>& group) {
-  Question question = {Opening(), {}};
+  Question question = Opening();
   question.calls.push_back(PostgresCall(kGroupLimits).Kept());
   question.place.call = question.calls.size();
   for (std::size_t n = 0; n < group.size(); ++n) {

@@ -23,10 +23,8 @@ bool PostgresSession::SendRun(const NamedSql& sql, const SqlValues& values) {
   return MaySend() && SendHalf(Running(sql, values));
 }
 
-// Without a record and a statement there is nothing to commit.
 bool PostgresSession::SendCommit(const Statement* record) {
-  const bool empty = state_ == State::kBegun && record == nullptr;
-  return !empty && MaySend() && SendHalf(Committing(record));
+  return !IsEmpty(record) && MaySend() && SendHalf(Committing(record));
 }
 
 bool PostgresSession::SendRunAndCommit(const NamedSql& sql, const SqlValues& values, const Statement* record) {

@@ -40,6 +40,8 @@ class SqliteSession : public SqlSession {
     state_ = State::kBegun;
   }
 
+  void Defer(const NamedSql& sql, const SqlValues& values) override { deferred_.emplace_back(&sql, &values); }
+
   absl::StatusOr<SqlAnswer> Run(const NamedSql& sql, const SqlValues& values) override {
     return Guard(&sql, [&] {
       sqlite3_stmt* statement = handle_.PrepareKept(NumberedText(sql, 1));
@@ -81,7 +83,7 @@ class SqliteSession : public SqlSession {
       return NoSavepoint();
     }
     const bool back = action == SavepointAction::kRollBack;
-    if (back && state_ == State::kAborted && handle_.in_transaction()) state_ = State::kOpen;
+    if (back && deferred_.empty() && state_ == State::kAborted && handle_.in_transaction()) state_ = State::kOpen;
     return Guard(nullptr, [&] {
       const std::string name = absl::StrCat("dbos_", action == SavepointAction::kSet ? savepoints_ + 1 : savepoints_);
       if (action == SavepointAction::kSet) handle_.Exec(absl::StrCat("SAVEPOINT ", name));
@@ -121,6 +123,7 @@ class SqliteSession : public SqlSession {
   }
 
   void RollBack() override {
+    deferred_.clear();
     cursor_.reset();
     savepoints_ = 0;
     state_ = State::kNone;
@@ -161,9 +164,31 @@ class SqliteSession : public SqlSession {
     sqlite3_stmt* const statement;
   };
 
-  // Runs `body` in the transaction, and turns what it throws into an answer. `sql`: whose text an error's place is in.
+  // Runs what was deferred, and `body` if all of that went well.
   template <typename Body>
   absl::StatusOr<SqlAnswer> Guard(const NamedSql* sql, Body body) {
+    std::uint32_t number = 0;
+    for (const auto& [deferred, values] : std::exchange(deferred_, {})) {
+      ++number;
+      ASSIGN_OR_RETURN(SqlAnswer answer, GuardOne(deferred, [&] {
+                         sqlite3_stmt* statement = handle_.PrepareKept(NumberedText(*deferred, 1));
+                         const Reset reset(statement);
+                         Bind(statement, *values);
+                         while (handle_.Step(statement)) {
+                         }
+                         return SqlRows();
+                       }));
+      if (auto* failure = std::get_if<SqlFailure>(&answer)) {
+        failure->deferred = number;
+        return answer;
+      }
+    }
+    return GuardOne(sql, body);
+  }
+
+  // Runs `body` in the transaction, and turns what it throws into an answer. `sql`: whose text an error's place is in.
+  template <typename Body>
+  absl::StatusOr<SqlAnswer> GuardOne(const NamedSql* sql, Body body) {
     if (state_ == State::kNone) return NoTransaction();
     if (state_ == State::kAborted) return AbortedBy(failure_);
     if (absl::Now() >= deadline_) return End(TimeIsOver());
@@ -250,7 +275,7 @@ class SqliteSession : public SqlSession {
   }
 
   absl::StatusOr<SqlAnswer> CommitWith(const Statement* record, const std::string* outcome) {
-    if (state_ == State::kBegun && record == nullptr) {
+    if (state_ == State::kBegun && deferred_.empty() && record == nullptr) {
       RollBack();
       return SqlRows();
     }
@@ -350,6 +375,7 @@ class SqliteSession : public SqlSession {
   const std::unique_ptr<Connection> own_;  // for our own statements
   const Dialect dialect_;
 
+  std::vector<std::pair<const NamedSql*, const SqlValues*>> deferred_;
   State state_ = State::kNone;
   TransactionMode mode_;
   absl::Time deadline_;

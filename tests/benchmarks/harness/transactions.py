@@ -1,7 +1,9 @@
 """The workload of transactions: the bare pipelined limit, the SDK's data source, and ours; with one database and two.
 
 A workflow of kind "one" inserts a row in each of its transactions, one of kind "two" reads the balance of an account
-that only its caller uses and writes it back with 1 added. "alone" is kind "two", one workflow after another.
+that only its caller uses and writes it back with 1 added; one of kind "deferred" does the same, but does not wait for
+the answer to the write before it goes on to the commit. "alone" and "deferred_alone" are those kinds, one workflow after
+another.
 """
 import contextlib
 from collections.abc import Iterator
@@ -83,8 +85,9 @@ def sidecar(bench: Bench, system: str, application: str) -> Iterator[tuple[Progr
 def requests(bench: Bench) -> dict[str, dict]:
     crowd = {"do": "throughput", "count": COUNT, "concurrency": 50, "workflows": bench.scaled(600),
              "seconds": bench.seconds}
-    return {"one": crowd | {"kind": "one"}, "two": crowd | {"kind": "two"},
-            "alone": {"do": "latency", "kind": "two", "count": COUNT_ALONE, "workflows": bench.scaled(50)}}
+    alone = {"do": "latency", "count": COUNT_ALONE, "workflows": bench.scaled(50)}
+    return {"one": crowd | {"kind": "one"}, "two": crowd | {"kind": "two"}, "deferred": crowd | {"kind": "deferred"},
+            "alone": alone | {"kind": "two"}, "deferred_alone": alone | {"kind": "deferred"}}
 
 
 def measure(bench: Bench, side: str, apart: bool) -> dict:
@@ -96,7 +99,7 @@ def measure(bench: Bench, side: str, apart: bool) -> dict:
     before = rollbacks_of(bench, application)
     with SIDES[side](bench, *urls) as (program, pids):
         done = program.ask(do="isolation")
-        transactions = {"one": 0, "two": 0}
+        transactions = {"one": 0, "two": 0, "deferred": 0}
         workflows = 1
         for name, request in requests(bench).items():
             warm = program.ask(**request | {"workflows": request["workflows"] // 2, "seconds": 0})
@@ -148,11 +151,11 @@ def expect_exactly_once(bench: Bench, system: str, application: str, workflows: 
     psql = bench.postgres.database(system)
     ended = psql.number("SELECT count(*) FROM dbos.workflow_status WHERE status = 'SUCCESS'")
     expect(system, "workflows with SUCCESS", ended, workflows)
-    recorded = psql.number("SELECT count(*) FROM dbos.operation_outputs WHERE function_name IN ('one', 'two')")
+    recorded = psql.number("SELECT count(*) FROM dbos.operation_outputs WHERE function_name IN ('one', 'two', 'deferred')")
     expect(system, "steps", recorded, sum(transactions.values()))
     expect(application, "rows in the ledger", rows_of(bench, application, "ledger"), transactions["one"])
     psql = bench.postgres.database(application)
     distinct = psql.number("SELECT count(DISTINCT (workflow, step)) FROM bench.ledger")
     expect(application, "different rows in the ledger", distinct, transactions["one"])
     balances = psql.number("SELECT sum(balance) FROM bench.accounts")
-    expect(application, "in all accounts", balances, transactions["two"])
+    expect(application, "in all accounts", balances, transactions["two"] + transactions["deferred"])

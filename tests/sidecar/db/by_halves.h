@@ -21,6 +21,7 @@ class ByHalves final : public SqlSession {
   void Begin(const TransactionMode& mode, absl::Time deadline, std::size_t rows_bytes_max) override {
     session_->Begin(mode, deadline, rows_bytes_max);
   }
+  void Defer(const NamedSql& sql, const SqlValues& values) override { session_->Defer(sql, values); }
   absl::StatusOr<SqlAnswer> Run(const NamedSql& sql, const SqlValues& values) override {
     if (session_->SendRun(sql, values)) AwaitAnswer();
     return session_->Run(sql, values);

@@ -44,6 +44,7 @@ class Script {
   std::atomic<bool> spent = false;
   std::deque<CommitAnswer> commits;     // by default kCommitted
   std::deque<RecordedAnswer> recorded;  // by default nothing
+  absl::Status defers;
   std::deque<absl::StatusOr<SqlAnswer>> runs;
   std::atomic<bool> could_group = false;
   std::deque<absl::StatusOr<GroupVerdict>> groups;  // by default all are committed
@@ -104,6 +105,10 @@ class ScriptedStorage final : public TransactionStorage {
   bool spent() const override { return script_.spent; }
   void Begin(const TransactionMode& mode, absl::Time /*deadline*/) override {
     script_.Note(mode.read_only ? "begin read only" : "begin");
+  }
+  absl::Status Defer(const std::vector<SqlCommand>& commands) override {
+    for (const SqlCommand& command : commands) script_.Note("defer " + command.sql);
+    return script_.defers;
   }
   absl::StatusOr<SqlAnswer> Run(const SqlCommand& command) override {
     script_.Note("run " + command.sql);
@@ -199,6 +204,13 @@ template <typename Command>
 TransactionRequest Asks(Command command) {
   TransactionRequest request;
   request.command = std::move(command);
+  return request;
+}
+
+template <typename Command>
+TransactionRequest Defers(std::vector<SqlCommand> deferred, Command command) {
+  TransactionRequest request = Asks(std::move(command));
+  request.deferred = std::move(deferred);
   return request;
 }
 

@@ -73,6 +73,22 @@ TEST_F(TransactionTest, InTheSameDatabaseTheRecordIsPartOfTheCommit) {
   EXPECT_THAT(script_.log(), ElementsAre("begin", "run a", "commit with 1"));
 }
 
+TEST_F(TransactionTest, WhatIsDeferredGoesBeforeWhatItCameWith) {
+  TransactionRequest first = Defers({Sql("a"), Sql("b")}, Sql("c"));
+  first.begin = Begins(true).begin;
+  Handle(std::move(first));
+  EXPECT_EQ(HowOf(Handle(Defers({Sql("d")}, CommitRequest{{"1"}, 0}))), How::kCommitted);
+  EXPECT_THAT(script_.log(), ElementsAre("begin", "defer a", "defer b", "run c", "defer d", "commit with 1"));
+}
+
+TEST_F(TransactionTest, ADeferredStatementThatCannotBeRunEndsTheTransaction) {
+  Handle(Begins(true));
+  script_.defers = absl::InvalidArgumentError("no such parameter");
+  EXPECT_EQ(ReasonOf(Handle(Defers({Sql("a")}, CommitRequest{{"1"}, 0}))), Reason::kInvalidRequest);
+  EXPECT_FALSE(transaction_.open());
+  EXPECT_THAT(script_.log(), ElementsAre("begin", "defer a", "roll back"));
+}
+
 TEST_F(TransactionTest, OutsideOfAWorkflowNothingIsRecorded) {
   Handle(Begins(false));
   EXPECT_EQ(HowOf(Commit("1")), How::kCommitted);

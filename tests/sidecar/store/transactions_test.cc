@@ -107,6 +107,52 @@ TEST_P(TransactionsTest, AStepThatIsRecordedTakesNothingMore) {
   EXPECT_THAT(Ledger(), ElementsAre("1"));
 }
 
+TEST_P(TransactionsTest, WhatIsDeferredIsCommittedWithTheRecordOrNotAtAll) {
+  const std::vector<SqlCommand> both = {Insert(1), Insert(2)};
+  BeginTransaction();
+  ASSERT_TRUE(storage_->Defer(both).ok());
+  ASSERT_TRUE(storage_->Defer(both).ok()) << "by the second half, which makes no difference";
+  absl::StatusOr<CommitVerdict> verdict = storage_->Commit(kStep, Record("7"));
+  ASSERT_TRUE(verdict.ok()) << verdict.status();
+  EXPECT_EQ(verdict->kind, Kind::kCommitted);
+  EXPECT_THAT(Ledger(), ElementsAre("1", "2"));
+  const std::vector<SqlCommand> third = {Insert(3)};
+  BeginTransaction();
+  ASSERT_TRUE(storage_->Defer(third).ok());
+  verdict = storage_->Commit(kStep, Record("8"));
+  ASSERT_TRUE(verdict.ok()) << verdict.status();
+  EXPECT_EQ(verdict->kind, Kind::kRecordedBefore);
+  EXPECT_EQ(verdict->recorded.outcome->payload.data, "7");
+  EXPECT_THAT(Ledger(), ElementsAre("1", "2"));
+}
+
+// However it looks like the failure of the step's record.
+TEST_P(TransactionsTest, TheFailureOfADeferredStatementIsTheUsers) {
+  InsertAndCommit(1, kStep, "7");
+  const std::vector<SqlCommand> twice = {Insert(2), Insert(2)};
+  BeginTransaction();
+  ASSERT_TRUE(storage_->Defer(twice).ok());
+  const absl::StatusOr<CommitVerdict> verdict = storage_->Commit(kStep, Record("8"));
+  ASSERT_TRUE(verdict.ok()) << verdict.status();
+  EXPECT_EQ(verdict->kind, Kind::kFailed);
+  EXPECT_EQ(verdict->failure.sqlstate, "23505");
+  EXPECT_EQ(verdict->failure.deferred, 2U);
+  EXPECT_THAT(Ledger(), ElementsAre("1"));
+}
+
+TEST_P(TransactionsTest, ADeferredStatementThatIsNotAsItMustBeIsRefusedAndNoneIsKept) {
+  SqlCommand bad = Insert(2);
+  bad.parameters.pop_back();
+  const std::vector<SqlCommand> commands = {Insert(1), bad};
+  BeginTransaction();
+  const absl::Status refused = storage_->Defer(commands);
+  EXPECT_TRUE(absl::IsInvalidArgument(refused));
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("amount"));
+  const absl::StatusOr<CommitVerdict> verdict = storage_->Commit(kStep, Record("7"));
+  ASSERT_TRUE(verdict.ok()) << verdict.status();
+  EXPECT_THAT(Ledger(), IsEmpty());
+}
+
 TEST_P(TransactionsTest, AStepOfAnotherNameIsAMismatch) {
   InsertAndCommit(1, kStep, "7");
   TransactionStep other = kStep;

@@ -92,6 +92,8 @@ class SqlError : public StepError {
   std::string step() const { return Field("step"); }
   // In characters from 1, in the statement's text; 0: unknown.
   std::uint32_t position() const;
+  // The text, at most 200 bytes of it, of a statement that was deferred; of others empty.
+  std::string statement() const { return Field("statement"); }
 
  private:
   std::string Field(const char* key) const;

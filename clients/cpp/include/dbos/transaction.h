@@ -10,7 +10,7 @@
 // so it must do nothing but SQL and plain computation.
 //
 // Threads:  the body's own.
-// Blocking: every call is a round trip to the database, up to the limits of TransactionOptions.
+// Blocking: every call but defer() is a round trip to the database, up to the limits of TransactionOptions.
 // Errors:   SqlError for what the database says. After one the transaction takes nothing more, and its commit fails,
 //           unless the statement was within a savepoint. InvalidArgument for a statement that cannot be run:
 //           transaction control, parameters that do not match the text. Throws TransactionInterrupted, which is no
@@ -91,6 +91,11 @@ class Transaction {
   Rows query(std::string_view sql, const SqlParams& params = {}) { return connection_.Query(sql, params); }
   // Returns how many rows it wrote.
   std::int64_t execute(std::string_view sql, const SqlParams& params = {}) { return query(sql, params).affected(); }
+  // For a statement whose result is not needed: it travels with the next call or the commit and costs no round trip of
+  // its own. It runs then, before what it travels with, in the order of the calls; its rows are dropped. When it fails
+  // the call that it travelled with throws the SqlError, whose statement() is its text: the next one, the end of
+  // savepoint(), or transaction() itself. Blocking: only once 100 of them, or 1 MiB, are waiting.
+  void defer(std::string_view sql, const SqlParams& params = {}) { connection_.Defer(sql, params); }
   RowStream stream(std::string_view sql, const SqlParams& params = {}, std::uint32_t page_rows = 1000) {
     return RowStream(connection_, sql, params, page_rows);
   }

@@ -27,6 +27,8 @@ class SqlConnection {
   SqlConnection(const SqlConnection&) = delete;
   SqlConnection& operator=(const SqlConnection&) = delete;
 
+  // With the next of these, or the commit. What the database has against it is thrown there.
+  virtual void Defer(std::string_view sql, const SqlParams& params) = 0;
   virtual Rows Query(std::string_view sql, const SqlParams& params) = 0;
   // The first page of a cursor; it closes the one before it.
   virtual RowsPage OpenCursor(std::string_view sql, const SqlParams& params, std::uint32_t page_rows) = 0;
