@@ -82,16 +82,25 @@ Error CheckStatement(const v1::SqlStatement& statement) {
   return checker.Take();
 }
 
-Error CheckDeferred(const v1::TransactRequest& request) {
-  if (request.deferred().empty()) return {};
-  if (!request.has_statement() && !request.has_fetch() && !request.has_savepoint() && !request.has_commit()) {
-    return {Reason::kInvalidRequest, "deferred statements come with a statement, fetch, savepoint or commit"};
+int CommandsIn(const v1::TransactRequest& request) {
+  return int{request.has_statement()} + int{request.has_fetch()} + int{request.has_savepoint()} +
+         int{request.has_commit()} + int{request.has_rollback()};
+}
+
+Error CheckDeferred(const v1::TransactRequest& whole) {
+  const v1::DeferredStatements& deferred = whole.deferred();
+  const v1::TransactRequest& request = deferred.request();
+  if (whole.has_begin() || CommandsIn(whole) > 0 || request.has_deferred()) {
+    return {Reason::kInvalidRequest, "deferred: the rest of the request goes into deferred.request"};
+  }
+  if (CommandsIn(request) != 1 || request.has_rollback()) {
+    return {Reason::kInvalidRequest, "deferred.request: has a statement, fetch, savepoint or commit"};
   }
   Checker checker;
-  checker.Range("deferred", request.deferred_size(), 0, kDeferredMax);
-  for (const v1::SqlStatement& statement : request.deferred()) {
+  checker.Range("deferred.statements", deferred.statements_size(), 1, kDeferredMax);
+  for (const v1::SqlStatement& statement : deferred.statements()) {
     if (Error error = CheckStatement(statement); !error.ok()) return {error.reason, "deferred: " + error.message};
-    checker.Range("deferred.page_rows", statement.page_rows(), 0, 0);
+    checker.Range("deferred.statements.page_rows", statement.page_rows(), 0, 0);
   }
   return checker.Take();
 }
@@ -211,8 +220,11 @@ void PutEnded(TransactionEnded from, v1::TransactionEnded* to) {
 }  // namespace
 
 Error Check(const v1::TransactRequest& request) {
-  const int commands = int{request.has_statement()} + int{request.has_fetch()} + int{request.has_savepoint()} +
-                       int{request.has_commit()} + int{request.has_rollback()};
+  if (request.has_deferred()) {
+    Error error = CheckDeferred(request);
+    return error.ok() ? Check(request.deferred().request()) : error;
+  }
+  const int commands = CommandsIn(request);
   if (commands > 1 || (commands == 0 && !request.has_begin())) {
     return {
         Reason::kInvalidRequest,
@@ -221,7 +233,6 @@ Error Check(const v1::TransactRequest& request) {
   if (request.has_begin()) {
     if (Error error = CheckBegin(request.begin()); !error.ok()) return error;
   }
-  if (Error error = CheckDeferred(request); !error.ok()) return error;
   if (request.has_statement()) return CheckStatement(request.statement());
   Checker checker;
   if (request.has_fetch()) checker.Range("fetch.page_rows", request.fetch().page_rows(), 1, kPageRowsMax);
@@ -253,8 +264,15 @@ Error Check(const v1::ExecuteRequest& request) {
 
 TransactionRequest TakeTransaction(v1::TransactRequest& from) {
   TransactionRequest request;
+  if (from.has_deferred()) {
+    v1::DeferredStatements& deferred = *from.mutable_deferred();
+    request = TakeTransaction(*deferred.mutable_request());
+    for (v1::SqlStatement& statement : *deferred.mutable_statements()) {
+      request.deferred.push_back(TakeCommand(statement));
+    }
+    return request;
+  }
   if (from.has_begin()) request.begin = TakeBegin(*from.mutable_begin());
-  for (v1::SqlStatement& statement : *from.mutable_deferred()) request.deferred.push_back(TakeCommand(statement));
   if (from.has_statement()) request.command = TakeCommand(*from.mutable_statement());
   if (from.has_fetch()) request.command = FetchRequest{from.fetch().page_rows()};
   if (from.has_savepoint()) {

@@ -3,6 +3,8 @@
 #include <utility>
 #include <variant>
 
+#include "absl/strings/str_cat.h"
+
 #include "sidecar/base/status.h"
 #include "sidecar/store/verdicts.h"
 
@@ -36,6 +38,7 @@ bool IsGroupable(const NamedSql& sql) {
 void DatabaseTransactions::Begin(const TransactionMode& mode, absl::Time deadline) {
   grouped_.clear();
   deferred_.clear();
+  commit_sent_ = false;
   session_->Begin(mode, deadline, kRowsBytesMax);
 }
 
@@ -57,13 +60,19 @@ void DatabaseTransactions::RollBack() {
   parsed_ = nullptr;
   grouped_.clear();
   deferred_.clear();
+  commit_sent_ = false;
 }
 
 absl::Status DatabaseTransactions::Defer(const std::vector<SqlCommand>& commands) {
   if (!deferred_.empty()) return absl::OkStatus();  // by a first half
   std::vector<std::unique_ptr<Named>> parsed;
   for (const SqlCommand& command : commands) {
-    ASSIGN_OR_RETURN(parsed.emplace_back(), Parse(command));
+    auto named = Parse(command);
+    if (!named.ok()) {
+      return {named.status().code(),
+              absl::StrCat("deferred statement ", parsed.size() + 1, ": ", Message(named.status()))};
+    }
+    parsed.push_back(*std::move(named));
   }
   deferred_ = std::move(parsed);
   for (const auto& named : deferred_) session_->Defer(named->sql, named->values);
@@ -99,7 +108,8 @@ absl::StatusOr<CommitVerdict> DatabaseTransactions::Commit(const std::optional<T
                                                            const StepRecord& record) {
   const auto deferred = std::exchange(deferred_, {});
   std::optional<Statement> statement;
-  if (step) statement = RecordStatement(table_, identity_, *step, record);
+  const bool sent = std::exchange(commit_sent_, false);
+  if (step && !sent) statement = RecordStatement(table_, identity_, *step, record);
   ASSIGN_OR_RETURN(const SqlAnswer answer, session_->Commit(statement ? &*statement : nullptr));
   if (const auto* failure = std::get_if<SqlFailure>(&answer)) return Judge(*failure, step);
   return CommitVerdict();
@@ -108,7 +118,8 @@ absl::StatusOr<CommitVerdict> DatabaseTransactions::Commit(const std::optional<T
 bool DatabaseTransactions::SendCommit(const std::optional<TransactionStep>& step, const StepRecord& record) {
   std::optional<Statement> statement;
   if (step) statement = RecordStatement(table_, identity_, *step, record);
-  return session_->SendCommit(statement ? &*statement : nullptr);
+  commit_sent_ = session_->SendCommit(statement ? &*statement : nullptr);
+  return commit_sent_;
 }
 
 std::optional<Statement> DatabaseTransactions::ResultStatement(const std::optional<TransactionStep>& step,

@@ -77,6 +77,7 @@ class DatabaseTransactions final : public TransactionStorage {
   std::unique_ptr<Named> parsed_;                 // by a first half
   std::vector<std::unique_ptr<Named>> deferred_;  // until the call that runs them
   std::vector<Grouped> grouped_;                  // since Begin
+  bool commit_sent_ = false;                      // by a first half, with its record
   bool could_group_ = false;
   bool spent_ = false;
 };

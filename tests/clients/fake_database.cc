@@ -51,12 +51,17 @@ void FakeDatabase::WaitForEnded(int streams) {
   ASSERT_TRUE(changed_.wait_for(lock, std::chrono::seconds(10), [&] { return ended_ >= streams; }));
 }
 
+const v1::TransactRequest& FakeDatabase::Asked(const v1::TransactRequest& request) {
+  return request.has_deferred() ? request.deferred().request() : request;
+}
+
 v1::TransactResponse FakeDatabase::Committed(const v1::TransactRequest& request) {
   v1::TransactResponse response;
   v1::TransactionEnded& ended = *response.mutable_ended();
-  ended.set_how(request.has_commit() ? v1::TransactionEnded::HOW_COMMITTED : v1::TransactionEnded::HOW_ROLLED_BACK);
-  if (request.has_commit()) *ended.mutable_outcome()->mutable_value() = request.commit().result();
-  if (request.rollback().has_failure()) *ended.mutable_outcome()->mutable_error() = request.rollback().failure();
+  const v1::TransactRequest& asked = Asked(request);
+  ended.set_how(asked.has_commit() ? v1::TransactionEnded::HOW_COMMITTED : v1::TransactionEnded::HOW_ROLLED_BACK);
+  if (asked.has_commit()) *ended.mutable_outcome()->mutable_value() = asked.commit().result();
+  if (asked.rollback().has_failure()) *ended.mutable_outcome()->mutable_error() = asked.rollback().failure();
   return response;
 }
 
@@ -71,9 +76,10 @@ FakeDatabase::Answer FakeDatabase::AnswerTo(const v1::TransactRequest& request) 
     }
   }
   if (script) return script(request);
-  if (request.has_commit() || request.has_rollback()) return Committed(request);
+  const v1::TransactRequest& asked = Asked(request);
+  if (asked.has_commit() || asked.has_rollback()) return Committed(request);
   v1::TransactResponse response;
-  if (request.has_statement() || request.has_fetch()) {
+  if (asked.has_statement() || asked.has_fetch()) {
     response.mutable_rows();
   } else {
     response.mutable_done();

@@ -104,8 +104,8 @@ TEST_F(TransactionTest, AnSqlErrorHasTheSameFieldsInTheBodyAndOutOfIt) {
 
 std::string TextsOf(const v1::TransactRequest& request) {
   std::string texts;
-  for (const v1::SqlStatement& statement : request.deferred()) texts += statement.sql() + ";";
-  return texts + request.statement().sql();
+  for (const v1::SqlStatement& statement : request.deferred().statements()) texts += statement.sql() + ";";
+  return texts + FakeDatabase::Asked(request).statement().sql();
 }
 
 TEST_F(TransactionTest, WhatIsDeferredTravelsWithTheNextCallOrTheCommit) {
@@ -119,10 +119,10 @@ TEST_F(TransactionTest, WhatIsDeferredTravelsWithTheNextCallOrTheCommit) {
   }).result();
   const auto requests = database_.requests();
   ASSERT_EQ(requests.size(), 2U);
-  EXPECT_TRUE(requests[0].has_begin());
+  EXPECT_TRUE(FakeDatabase::Asked(requests[0]).has_begin());
   EXPECT_EQ(TextsOf(requests[0]), "a;b;c");
   EXPECT_EQ(TextsOf(requests[1]), "d;");
-  EXPECT_TRUE(requests[1].has_commit());
+  EXPECT_TRUE(FakeDatabase::Asked(requests[1]).has_commit());
 }
 
 TEST_F(TransactionTest, OutsideOfAWorkflowToo) {
@@ -130,15 +130,23 @@ TEST_F(TransactionTest, OutsideOfAWorkflowToo) {
   app_->transaction({}, [](Transaction& tx) { tx.defer("a"); });
   const auto requests = database_.requests();
   ASSERT_EQ(requests.size(), 1U);
-  EXPECT_TRUE(requests[0].has_begin() && requests[0].has_commit());
+  EXPECT_TRUE(FakeDatabase::Asked(requests[0]).has_begin() && FakeDatabase::Asked(requests[0]).has_commit());
   EXPECT_EQ(TextsOf(requests[0]), "a;");
-  EXPECT_THROW(app_->transaction({},
-                                 [](Transaction& tx) {
-                                   tx.defer("a");
-                                   throw std::runtime_error("no");
-                                 }),
-               std::runtime_error);
-  EXPECT_TRUE(database_.requests().back().deferred().empty());
+  const auto thrower = [](Transaction& tx) {
+    tx.defer("a");
+    throw std::runtime_error("no");
+  };
+  EXPECT_THROW(app_->transaction({}, thrower), std::runtime_error);
+  EXPECT_EQ(database_.requests().size(), 1U) << "there is nothing to roll back";
+}
+
+// Nothing is recorded outside of a workflow, so what may have been committed is not sent a second time.
+TEST_F(TransactionTest, ACommitOfDeferredStatementsAloneIsSentOnce) {
+  Start([](Context&) {}).result();
+  app_->transaction({}, OneStatement);  // leaves an idle stream
+  database_.Then([](const auto&) { return FakeDatabase::Answer(); });
+  EXPECT_THROW(app_->transaction({}, [](Transaction& tx) { tx.defer("a"); }), TransactionInDoubt);
+  EXPECT_EQ(database_.requests().size(), 3U);
 }
 
 TEST_F(TransactionTest, TheFailureOfADeferredStatementIsThrownByWhatItTravelledWithAndHasItsText) {
@@ -190,7 +198,8 @@ TEST_F(TransactionTest, WhatIsDeferredWithinASavepointGoesWithIt) {
   EXPECT_THROW(handle.result(), WorkflowError);
   std::string shown;
   for (const v1::TransactRequest& request : database_.requests()) {
-    shown += TextsOf(request) + (request.has_savepoint() ? std::to_string(request.savepoint().action()) : "end") + " ";
+    const v1::TransactRequest& asked = FakeDatabase::Asked(request);
+    shown += TextsOf(request) + (asked.has_savepoint() ? std::to_string(asked.savepoint().action()) : "end") + " ";
   }
   EXPECT_EQ(shown, "a;1 b;2 1 3 end ");
 }
@@ -208,7 +217,8 @@ TEST_F(TransactionTest, SoManyWaitAtMost) {
   }).result();
   std::string shown;
   for (const v1::TransactRequest& request : database_.requests()) {
-    shown += std::to_string(request.deferred_size()) + "," + request.statement().sql() + " ";
+    shown += std::to_string(request.deferred().statements_size()) + "," +
+             FakeDatabase::Asked(request).statement().sql() + " ";
   }
   EXPECT_EQ(shown, "99,a 1,b 0,SELECT :x 0,SELECT :x 0,SELECT :x 0, ");
 }

@@ -185,24 +185,28 @@ TEST_P(TransactionsTest, RequestsThatCannotBeMeantAreRefused) {
   ExpectRefused(Sql("SELECT '" + std::string(2 << 20, 'x') + "'"), kInvalid, "statement.sql");
 }
 
-TransactRequest Defers(TransactRequest request, const std::vector<std::string>& deferred) {
-  for (const std::string& text : deferred) request.add_deferred()->set_sql(text);
-  return request;
+TransactRequest Defers(const TransactRequest& request, const std::vector<std::string>& deferred) {
+  TransactRequest whole;
+  for (const std::string& text : deferred) whole.mutable_deferred()->add_statements()->set_sql(text);
+  *whole.mutable_deferred()->mutable_request() = request;
+  return whole;
 }
 
 TEST_P(TransactionsTest, WhatIsDeferredRunsBeforeWhatItCameWith) {
   Stream stream(*stub_);
-  TransactRequest first = Defers(Sql("SELECT count(*) FROM entries"), {"INSERT INTO entries VALUES (1), (2)"});
+  TransactRequest first = Sql("SELECT count(*) FROM entries");
   first.mutable_begin();
-  const TransactResponse rows = stream.Ask(first);
+  const TransactResponse rows = stream.Ask(Defers(first, {"INSERT INTO entries VALUES (1), (2)"}));
   ASSERT_EQ(rows.rows().rows_size(), 1) << rows.ShortDebugString();
   EXPECT_EQ(rows.rows().rows(0).cells(0), "2");
   const std::vector<std::string> insert = {"INSERT INTO entries VALUES (3)", "INSERT INTO entries VALUES (4)"};
   EXPECT_EQ(stream.Ask(Defers(Commit(), insert)).ended().how(), v1::TransactionEnded::HOW_COMMITTED);
   EXPECT_EQ(Count(), "4");
-  TransactRequest all = Defers(Commit(), {"INSERT INTO entries VALUES (5)"});
+  TransactRequest all = Commit();
   all.mutable_begin();
-  EXPECT_EQ(stream.Ask(all).ended().how(), v1::TransactionEnded::HOW_COMMITTED) << "a whole transaction in one request";
+  EXPECT_EQ(stream.Ask(Defers(all, {"INSERT INTO entries VALUES (5)"})).ended().how(),
+            v1::TransactionEnded::HOW_COMMITTED)
+      << "a whole transaction in one request";
   EXPECT_EQ(Count(), "5");
 }
 
@@ -224,12 +228,16 @@ TEST_P(TransactionsTest, DeferredStatementsThatCannotBeMeantAreRefused) {
   TransactRequest back;
   back.mutable_rollback();
   for (const TransactRequest& without : {TransactRequest(), Begin(), back}) {
-    ExpectRefused(Defers(without, {"SELECT 1"}), kInvalid,
-                  without.has_begin() || without.has_rollback() ? "deferred" : "");
+    ExpectRefused(Defers(without, {"SELECT 1"}), kInvalid, "deferred.request");
   }
+  ExpectRefused(Defers(Defers(Commit(), {"SELECT 1"}), {"SELECT 1"}), kInvalid, "deferred.request");
+  TransactRequest beside = Defers(Commit(), {"SELECT 1"});
+  beside.mutable_commit();
+  ExpectRefused(beside, kInvalid, "deferred.request");
   TransactRequest pages = Defers(Commit(), {"SELECT 1"});
-  pages.mutable_deferred(0)->set_page_rows(1);
-  ExpectRefused(pages, kInvalid, "deferred.page_rows");
+  pages.mutable_deferred()->mutable_statements(0)->set_page_rows(1);
+  ExpectRefused(pages, kInvalid, "page_rows");
+  ExpectRefused(Defers(Commit(), {}), kInvalid, "deferred.statements");
   ExpectRefused(Defers(Commit(), std::vector<std::string>(101, "SELECT 1")), kInvalid, "deferred");
   ExpectRefused(Defers(Commit(), {"SELECT 1", ""}), kInvalid, "deferred: statement.sql");
   ExpectRefused(Defers(Commit(), {"SELECT 1", "COMMIT"}), kInvalid, "transaction");

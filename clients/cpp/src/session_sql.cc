@@ -5,6 +5,7 @@
 
 #include "deadline.h"
 #include "reply.h"
+#include "sql_wire.h"
 
 namespace dbos::runtime {
 namespace {
@@ -66,7 +67,7 @@ bool SessionSqlStream::Exchange(const v1::TransactRequest& request, v1::Transact
     return false;
   }
   response.Swap(&reply->transacted());
-  open_ = response.has_done() || response.has_rows() || (response.has_sql_error() && !request.has_commit());
+  open_ = response.has_done() || response.has_rows() || (response.has_sql_error() && !AskedBy(request).has_commit());
   return true;
 }
 

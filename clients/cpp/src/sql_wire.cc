@@ -212,6 +212,10 @@ detail::RowSet DecodeRowSet(v1::SqlRows& rows) {
   return set;
 }
 
+const v1::TransactRequest& AskedBy(const v1::TransactRequest& request) {
+  return request.has_deferred() ? request.deferred().request() : request;
+}
+
 SqlError ToSqlError(const v1::SqlError& error, std::string_view step, std::string_view deferred) {
   Json data = Json::object();
   const auto add = [&data](const char* key, std::string_view text) {

@@ -24,6 +24,9 @@ v1::BeginTransaction EncodeBegin(const TransactionOptions& options);
 // Takes the cells out of it. Throws Error when the sidecar sent what are no rows.
 detail::RowSet DecodeRowSet(v1::SqlRows& rows);
 
+// What is asked for beside the deferred statements, if there are any.
+const v1::TransactRequest& AskedBy(const v1::TransactRequest& request);
+
 // As it is thrown and recorded. The sidecar makes the same record of a statement that it runs alone. `deferred`: the
 // text of the statement, if it is a deferred one.
 SqlError ToSqlError(const v1::SqlError& error, std::string_view step, std::string_view deferred = {});

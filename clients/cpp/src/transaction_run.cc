@@ -253,7 +253,7 @@ std::optional<std::string> OutsideRun::Once(const detail::TransactionBody& body)
     if (attempt.begun()) attempt.RollBack(nullptr);  // whatever comes of it, nothing is committed
     std::rethrow_exception(error);
   }
-  if (!attempt.begun()) return outcome.text;
+  if (attempt.empty()) return outcome.text;
   const TryEnd& end = attempt.Commit(outcome);
   switch (end.kind) {
     case TryEnd::Kind::kEnded:

@@ -19,8 +19,8 @@ constexpr std::size_t kDeferredBytesMax = 1 << 20;
 // Of a deferred statement that failed; of others empty.
 std::string_view TextOfDeferred(const v1::TransactRequest& request, const v1::SqlError& error) {
   const auto number = static_cast<int>(error.deferred());
-  if (number < 1 || number > request.deferred_size()) return {};
-  return request.deferred(number - 1).sql();
+  const auto& statements = request.deferred().statements();
+  return number < 1 || number > statements.size() ? std::string_view() : statements[number - 1].sql();
 }
 
 v1::Savepoint::Action ToWire(detail::SavepointAction action) {
@@ -61,7 +61,7 @@ void TransactionTry::SendDeferred() {
   AskOf(request);
   if (response_.has_sql_error()) {
     std::string_view text = TextOfDeferred(request, response_.sql_error());
-    if (text.empty()) text = request.statement().sql();
+    if (text.empty()) text = AskedBy(request).statement().sql();
     throw ToSqlError(response_.sql_error(), settings_.name, text);
   }
 }
@@ -168,13 +168,20 @@ bool TransactionTry::Exchange(v1::TransactRequest& request) {
                           std::to_string(settings_.max_message_bytes) +
                           " (Limits.max_message_bytes); write the data in several statements");
   }
-  request.mutable_deferred()->Swap(&deferred_);
-  DropDeferred();
   const bool first = stream_ == nullptr;
   if (first) {
     *request.mutable_begin() = settings_.begin;
-    stream_ = settings_.door.Take();
+    // What has no record must not be committed by two streams.
+    const bool only_once = request.has_commit() && !settings_.begin.has_step();
+    stream_ = only_once ? settings_.door.New() : settings_.door.Take();
     deadline_ = std::chrono::steady_clock::now() + std::chrono::milliseconds(settings_.begin.timeout_ms()) + kGrace;
+  }
+  if (!deferred_.empty()) {
+    v1::TransactRequest whole;
+    whole.mutable_deferred()->mutable_statements()->Swap(&deferred_);
+    whole.mutable_deferred()->mutable_request()->Swap(&request);
+    request.Swap(&whole);
+    DropDeferred();
   }
   const bool stale = first && stream_->used();
   if (ExchangeOnce(request)) return true;

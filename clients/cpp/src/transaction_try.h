@@ -52,8 +52,8 @@ class TransactionTry final : public detail::SqlConnection {
   RowsPage Fetch(std::uint64_t cursor, std::uint32_t page_rows) override;
   void Savepoint(detail::SavepointAction action) override;
 
-  // Anything was sent, or is to be.
-  bool begun() const { return stream_ != nullptr || end_.has_value() || !deferred_.empty(); }
+  bool begun() const { return stream_ != nullptr || end_.has_value(); }  // anything was sent
+  bool empty() const { return !begun() && deferred_.empty(); }
   bool over() const { return end_.has_value(); }
   // Both return at once when it is over, and throw PayloadTooLarge when the request does not fit into a message.
   const TryEnd& Commit(const StoredOutcome& result);

@@ -153,6 +153,7 @@ absl::Status PostgresPipeline::SendKept(const PostgresCall& call) {
   if (++entry.uses > kPreparedUsesMax) prepared_.Renew(entry);
   const bool on_server = entry.on_server;
   if (!on_server && !IsBeingPrepared(key)) {
+    entry.uses = 1;
     if (PQsendPrepare(link_.get(), entry.name.c_str(), call.text().c_str(), call.count(), call.types()) != 1) {
       return link_.Lost();
     }

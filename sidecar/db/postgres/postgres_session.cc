@@ -227,13 +227,14 @@ absl::StatusOr<SqlAnswer> PostgresSession::OpenCursor(const NamedSql& sql, const
   if (state_ == State::kAborted) return Aborted();
   RETURN_IF_ERROR(Ready());
   Question question = Opening();
-  if (std::exchange(has_cursor_, false)) question.calls.emplace_back(absl::StrCat("CLOSE ", kCursor));
+  if (has_cursor_) question.calls.emplace_back(absl::StrCat("CLOSE ", kCursor));
   const std::string declare = absl::StrCat("DECLARE ", kCursor, " NO SCROLL CURSOR FOR ");
   PostgresCall call(sql, values);
   call.set_text(absl::StrCat(declare, call.text()));
   question.place = {&sql, question.calls.size(), declare.size()};
   question.calls.push_back(std::move(call));
   ASSIGN_OR_RETURN(PostgresTrip trip, Send(question.calls, Ends::kNo));
+  if (trip.results.size() >= question.place.call) has_cursor_ = false;  // the one before was closed
   if (trip.error != nullptr) {
     SqlFailure failure = Failed(trip, question);
     if (!sql.is_query && failure.deferred == 0)

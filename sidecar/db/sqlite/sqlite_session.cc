@@ -72,16 +72,12 @@ class SqliteSession : public SqlSession {
   }
 
   absl::StatusOr<SqlAnswer> Fetch(std::uint32_t rows) override {
-    if (state_ != State::kAborted && cursor_ == nullptr) {
-      return NoCursor();
-    }
+    if (state_ != State::kAborted && cursor_ == nullptr) return NoCursor();
     return Guard(nullptr, [&] { return Page(rows); });
   }
 
   absl::StatusOr<SqlAnswer> Savepoint(SavepointAction action) override {
-    if (action != SavepointAction::kSet && savepoints_ == 0) {
-      return NoSavepoint();
-    }
+    if (action != SavepointAction::kSet && savepoints_ == 0) return NoSavepoint();
     const bool back = action == SavepointAction::kRollBack;
     if (back && deferred_.empty() && state_ == State::kAborted && handle_.in_transaction()) state_ = State::kOpen;
     return Guard(nullptr, [&] {
@@ -167,17 +163,12 @@ class SqliteSession : public SqlSession {
   // Runs what was deferred, and `body` if all of that went well.
   template <typename Body>
   absl::StatusOr<SqlAnswer> Guard(const NamedSql* sql, Body body) {
+    if (state_ == State::kAborted) deferred_.clear();  // they go with what they came with
     std::uint32_t number = 0;
-    for (const auto& [deferred, values] : std::exchange(deferred_, {})) {
+    for (const auto& deferred : std::exchange(deferred_, {})) {
       ++number;
-      ASSIGN_OR_RETURN(SqlAnswer answer, GuardOne(deferred, [&] {
-                         sqlite3_stmt* statement = handle_.PrepareKept(NumberedText(*deferred, 1));
-                         const Reset reset(statement);
-                         Bind(statement, *values);
-                         while (handle_.Step(statement)) {
-                         }
-                         return SqlRows();
-                       }));
+      const auto run = [&] { return RunWithoutRows(*deferred.first, *deferred.second); };
+      ASSIGN_OR_RETURN(SqlAnswer answer, GuardOne(deferred.first, run));
       if (auto* failure = std::get_if<SqlFailure>(&answer)) {
         failure->deferred = number;
         return answer;
@@ -316,6 +307,15 @@ class SqliteSession : public SqlSession {
       if (all) handle_.Check(BindValue(statement, index, *values[n]));
     }
     if (!all) throw SQLite::Exception("syntax error: SQLite finds other parameters in the text", SQLITE_ERROR);
+  }
+
+  SqlRows RunWithoutRows(const NamedSql& sql, const SqlValues& values) {
+    sqlite3_stmt* statement = handle_.PrepareKept(NumberedText(sql, 1));
+    const Reset reset(statement);
+    Bind(statement, values);
+    while (handle_.Step(statement)) {
+    }
+    return {};
   }
 
   static std::vector<SqlColumn> Columns(sqlite3_stmt* statement) {

@@ -127,4 +127,9 @@ FIGURES: dict[str, tuple[str, Callable[[Rounds], dict]]] = {
     "tx_two_x50": ("transactions", transaction("tx_two_x50", "two", "rate", Verdict("at_least", 4, 6))),
     "tx_two_latency": ("transactions", transaction("tx_two_latency", "alone", "median_us",
                                                    Verdict("at_most", 0.5, 0.35))),
+    # The same transaction where no side waits for the answer to its write.
+    "tx_two_deferred_x50": ("transactions", transaction("tx_two_deferred_x50", "deferred", "rate",
+                                                        Verdict("at_least", 4, 6))),
+    "tx_two_deferred_latency": ("transactions", transaction("tx_two_deferred_latency", "deferred_alone", "median_us",
+                                                            Verdict("at_most", 0.5, 0.35))),
 }

@@ -87,7 +87,9 @@ TEST_P(DeferredSessionTest, TheFirstThatFailsIsTheAnswerAndNothingBehindItHasRun
   EXPECT_EQ(failure.deferred, 2U);
   EXPECT_EQ(failure.position, 42U) << "in its own text";
   DeferInsert(5);
-  EXPECT_EQ(State(Run("SELECT 1")), "25P02");
+  const SqlFailure aborted = FailureOf(Run("SELECT 1"));
+  EXPECT_EQ(aborted.sqlstate, "25P02");
+  EXPECT_EQ(aborted.deferred, 0U) << "it is about the whole transaction";
   EXPECT_EQ(State(Answer(session_->Commit(nullptr))), "25P02");
   EXPECT_EQ(Count(), "0");
 }
@@ -163,6 +165,30 @@ TEST_P(DeferredSessionTest, TheyGoWithThePagesOfACursor) {
   Defer("SELECT nonsense");
   EXPECT_EQ(FailureOf(OpenCursor("SELECT id FROM item", 2)).deferred, 1U);
   session_->RollBack();
+}
+
+TEST_P(DeferredSessionTest, ACursorThatWasNotClosedForTheirFailureIsStillOpen) {
+  database_->Run("INSERT INTO item VALUES (1, 'a'), (2, 'b'), (3, 'c')");
+  Begin();
+  EXPECT_EQ(Show(OpenCursor("SELECT id FROM item ORDER BY id", 2)), "1 | 2");
+  Savepoint(SavepointAction::kSet);
+  DeferInsert(1);
+  EXPECT_EQ(FailureOf(OpenCursor("SELECT id FROM item", 2)).deferred, 1U);
+  EXPECT_EQ(State(Savepoint(SavepointAction::kRollBack)), "");
+  EXPECT_EQ(Show(Answer(session_->Fetch(2))), "3");
+  EXPECT_EQ(Show(OpenCursor("SELECT name FROM item ORDER BY id", 1)), "a");
+  Commit();
+}
+
+// The last round is the one in which the 501st of them is sent. None was prepared before.
+TEST_P(DeferredSessionTest, ManyOfOneTextBehindAFailureRunInTheEnd) {
+  for (int round = 0; round < 6; ++round) {
+    Begin();
+    Defer("INSERT INTO item (id, name) VALUES (1000, :name)", {{"name", round < 5 ? SqlValue() : Text("x")}});
+    for (int n = 0; n < 99; ++n) DeferInsert(n);
+    EXPECT_EQ(State(Answer(session_->Commit(nullptr))), round < 5 ? "23502" : "");
+  }
+  EXPECT_EQ(Count(), "100");
 }
 
 TEST_P(DeferredSessionTest, TheirRowsCountForNothing) {

@@ -126,18 +126,19 @@ TEST_P(TransactionsTest, WhatIsDeferredIsCommittedWithTheRecordOrNotAtAll) {
   EXPECT_THAT(Ledger(), ElementsAre("1", "2"));
 }
 
-// However it looks like the failure of the step's record.
+// However much it looks like what the step's record says of an execution that lost its workflow.
 TEST_P(TransactionsTest, TheFailureOfADeferredStatementIsTheUsers) {
-  InsertAndCommit(1, kStep, "7");
-  const std::vector<SqlCommand> twice = {Insert(2), Insert(2)};
+  const std::string insert = "INSERT INTO " + database_->Table("operation_outputs") +
+                             " (workflow_uuid, function_id, function_name) VALUES (NULL, :id, CAST(:amount AS TEXT))";
+  const std::vector<SqlCommand> deferred = {Insert(1), Insert(2, insert)};
   BeginTransaction();
-  ASSERT_TRUE(storage_->Defer(twice).ok());
-  const absl::StatusOr<CommitVerdict> verdict = storage_->Commit(kStep, Record("8"));
+  ASSERT_TRUE(storage_->Defer(deferred).ok());
+  const absl::StatusOr<CommitVerdict> verdict = storage_->Commit(kStep, Record("7"));
   ASSERT_TRUE(verdict.ok()) << verdict.status();
   EXPECT_EQ(verdict->kind, Kind::kFailed);
-  EXPECT_EQ(verdict->failure.sqlstate, "23505");
+  EXPECT_EQ(verdict->failure.sqlstate, "23502");
   EXPECT_EQ(verdict->failure.deferred, 2U);
-  EXPECT_THAT(Ledger(), ElementsAre("1"));
+  EXPECT_THAT(Ledger(), IsEmpty());
 }
 
 TEST_P(TransactionsTest, ADeferredStatementThatIsNotAsItMustBeIsRefusedAndNoneIsKept) {
@@ -147,6 +148,7 @@ TEST_P(TransactionsTest, ADeferredStatementThatIsNotAsItMustBeIsRefusedAndNoneIs
   BeginTransaction();
   const absl::Status refused = storage_->Defer(commands);
   EXPECT_TRUE(absl::IsInvalidArgument(refused));
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("deferred statement 2: "));
   EXPECT_THAT(std::string(refused.message()), HasSubstr("amount"));
   const absl::StatusOr<CommitVerdict> verdict = storage_->Commit(kStep, Record("7"));
   ASSERT_TRUE(verdict.ok()) << verdict.status();

@@ -94,7 +94,8 @@ class Transaction {
   // For a statement whose result is not needed: it travels with the next call or the commit and costs no round trip of
   // its own. It runs then, before what it travels with, in the order of the calls; its rows are dropped. When it fails
   // the call that it travelled with throws the SqlError, whose statement() is its text: the next one, the end of
-  // savepoint(), or transaction() itself. Blocking: only once 100 of them, or 1 MiB, are waiting.
+  // savepoint(), or transaction() itself. An InvalidArgument about its parameters comes there as well. Blocking: only
+  // once 100 of them, or 1 MiB, are waiting; then they travel with the last one, whose rows count as those of a query.
   void defer(std::string_view sql, const SqlParams& params = {}) { connection_.Defer(sql, params); }
   RowStream stream(std::string_view sql, const SqlParams& params = {}, std::uint32_t page_rows = 1000) {
     return RowStream(connection_, sql, params, page_rows);
