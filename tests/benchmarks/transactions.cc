@@ -27,29 +27,21 @@ nlohmann::json One(Context& context, int index) {
   return nullptr;
 }
 
-constexpr char kRead[] = "SELECT balance FROM bench.accounts WHERE id = :id";
-constexpr char kWrite[] = "UPDATE bench.accounts SET balance = :balance WHERE id = :id";
-
-nlohmann::json Two(Context& context, int account) {
-  return context.transaction("two", {}, [&](Transaction& tx) {
-    const auto balance = tx.query(kRead, {{"id", account}}).scalar<std::int64_t>() + 1;
-    tx.query(kWrite, {{"balance", balance}, {"id", account}});
-    return balance;
-  });
-}
-
-nlohmann::json Deferred(Context& context, int account) {
-  return context.transaction("deferred", {}, [&](Transaction& tx) {
-    const auto balance = tx.query(kRead, {{"id", account}}).scalar<std::int64_t>() + 1;
-    tx.defer(kWrite, {{"balance", balance}, {"id", account}});
+nlohmann::json Two(Context& context, const std::string& kind, int account) {
+  constexpr char kWrite[] = "UPDATE bench.accounts SET balance = :balance WHERE id = :id";
+  return context.transaction(kind, {}, [&](Transaction& tx) {
+    const auto balance =
+        tx.query("SELECT balance FROM bench.accounts WHERE id = :id", {{"id", account}}).scalar<std::int64_t>() + 1;
+    const SqlParams params = {{"balance", balance}, {"id", account}};
+    if (kind == "two") tx.query(kWrite, params);
+    if (kind == "deferred") tx.defer(kWrite, params);
     return balance;
   });
 }
 
 nlohmann::json Run(const std::string& kind, Context& context, int index, int account) {
   if (kind == "one") return One(context, index);
-  if (kind == "two") return Two(context, account);
-  if (kind == "deferred") return Deferred(context, account);
+  if (kind == "two" || kind == "deferred") return Two(context, kind, account);
   throw std::invalid_argument("no such kind: " + kind);
 }
 

@@ -6,6 +6,8 @@
 #include "grpcpp/server_builder.h"
 #include "gtest/gtest.h"
 
+#include "clients/cpp/src/sql_wire.h"
+
 namespace dbos::testing {
 
 using Lock = std::unique_lock<std::mutex>;
@@ -51,14 +53,10 @@ void FakeDatabase::WaitForEnded(int streams) {
   ASSERT_TRUE(changed_.wait_for(lock, std::chrono::seconds(10), [&] { return ended_ >= streams; }));
 }
 
-const v1::TransactRequest& FakeDatabase::Asked(const v1::TransactRequest& request) {
-  return request.has_deferred() ? request.deferred().request() : request;
-}
-
 v1::TransactResponse FakeDatabase::Committed(const v1::TransactRequest& request) {
   v1::TransactResponse response;
   v1::TransactionEnded& ended = *response.mutable_ended();
-  const v1::TransactRequest& asked = Asked(request);
+  const v1::TransactRequest& asked = runtime::AskedBy(request);
   ended.set_how(asked.has_commit() ? v1::TransactionEnded::HOW_COMMITTED : v1::TransactionEnded::HOW_ROLLED_BACK);
   if (asked.has_commit()) *ended.mutable_outcome()->mutable_value() = asked.commit().result();
   if (asked.rollback().has_failure()) *ended.mutable_outcome()->mutable_error() = asked.rollback().failure();
@@ -76,7 +74,7 @@ FakeDatabase::Answer FakeDatabase::AnswerTo(const v1::TransactRequest& request) 
     }
   }
   if (script) return script(request);
-  const v1::TransactRequest& asked = Asked(request);
+  const v1::TransactRequest& asked = runtime::AskedBy(request);
   if (asked.has_commit() || asked.has_rollback()) return Committed(request);
   v1::TransactResponse response;
   if (asked.has_statement() || asked.has_fetch()) {

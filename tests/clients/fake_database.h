@@ -39,8 +39,6 @@ class FakeDatabase final : private v1::TransactionService::Service {
   // Blocks until so many streams have ended; fails the test after 10 s.
   void WaitForEnded(int streams);
 
-  // Without the deferred statements.
-  static const v1::TransactRequest& Asked(const v1::TransactRequest& request);
   // As a sidecar that has recorded it would answer.
   static v1::TransactResponse Committed(const v1::TransactRequest& request);
 

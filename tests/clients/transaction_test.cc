@@ -10,6 +10,7 @@
 
 #include "gtest/gtest.h"
 
+#include "clients/cpp/src/sql_wire.h"
 #include "tests/clients/transaction_fixture.h"
 
 namespace dbos::testing {
@@ -105,7 +106,7 @@ TEST_F(TransactionTest, AnSqlErrorHasTheSameFieldsInTheBodyAndOutOfIt) {
 std::string TextsOf(const v1::TransactRequest& request) {
   std::string texts;
   for (const v1::SqlStatement& statement : request.deferred().statements()) texts += statement.sql() + ";";
-  return texts + FakeDatabase::Asked(request).statement().sql();
+  return texts + runtime::AskedBy(request).statement().sql();
 }
 
 TEST_F(TransactionTest, WhatIsDeferredTravelsWithTheNextCallOrTheCommit) {
@@ -119,10 +120,10 @@ TEST_F(TransactionTest, WhatIsDeferredTravelsWithTheNextCallOrTheCommit) {
   }).result();
   const auto requests = database_.requests();
   ASSERT_EQ(requests.size(), 2U);
-  EXPECT_TRUE(FakeDatabase::Asked(requests[0]).has_begin());
+  EXPECT_TRUE(runtime::AskedBy(requests[0]).has_begin());
   EXPECT_EQ(TextsOf(requests[0]), "a;b;c");
   EXPECT_EQ(TextsOf(requests[1]), "d;");
-  EXPECT_TRUE(FakeDatabase::Asked(requests[1]).has_commit());
+  EXPECT_TRUE(runtime::AskedBy(requests[1]).has_commit());
 }
 
 TEST_F(TransactionTest, OutsideOfAWorkflowToo) {
@@ -130,7 +131,7 @@ TEST_F(TransactionTest, OutsideOfAWorkflowToo) {
   app_->transaction({}, [](Transaction& tx) { tx.defer("a"); });
   const auto requests = database_.requests();
   ASSERT_EQ(requests.size(), 1U);
-  EXPECT_TRUE(FakeDatabase::Asked(requests[0]).has_begin() && FakeDatabase::Asked(requests[0]).has_commit());
+  EXPECT_TRUE(runtime::AskedBy(requests[0]).has_begin() && runtime::AskedBy(requests[0]).has_commit());
   EXPECT_EQ(TextsOf(requests[0]), "a;");
   const auto thrower = [](Transaction& tx) {
     tx.defer("a");
@@ -198,7 +199,7 @@ TEST_F(TransactionTest, WhatIsDeferredWithinASavepointGoesWithIt) {
   EXPECT_THROW(handle.result(), WorkflowError);
   std::string shown;
   for (const v1::TransactRequest& request : database_.requests()) {
-    const v1::TransactRequest& asked = FakeDatabase::Asked(request);
+    const v1::TransactRequest& asked = runtime::AskedBy(request);
     shown += TextsOf(request) + (asked.has_savepoint() ? std::to_string(asked.savepoint().action()) : "end") + " ";
   }
   EXPECT_EQ(shown, "a;1 b;2 1 3 end ");
@@ -217,10 +218,23 @@ TEST_F(TransactionTest, SoManyWaitAtMost) {
   }).result();
   std::string shown;
   for (const v1::TransactRequest& request : database_.requests()) {
-    shown += std::to_string(request.deferred().statements_size()) + "," +
-             FakeDatabase::Asked(request).statement().sql() + " ";
+    shown +=
+        std::to_string(request.deferred().statements_size()) + "," + runtime::AskedBy(request).statement().sql() + " ";
   }
   EXPECT_EQ(shown, "99,a 1,b 0,SELECT :x 0,SELECT :x 0,SELECT :x 0, ");
+}
+
+TEST_F(TransactionTest, BehindALargeOneTheyWaitForEachOtherAgain) {
+  Start([](Context& ctx) {
+    ctx.transaction("record", [](Transaction& tx) {
+      tx.defer("SELECT :x", {{"x", std::string(2 << 20, 'x')}});
+      tx.defer("a");
+      tx.defer("b");
+    });
+  }).result();
+  const auto requests = database_.requests();
+  ASSERT_EQ(requests.size(), 2U);
+  EXPECT_EQ(TextsOf(requests[1]), "a;b;");
 }
 
 TEST_F(TransactionTest, AnExceptionRollsBackAndIsRecorded) {

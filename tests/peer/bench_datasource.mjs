@@ -34,26 +34,23 @@ function transaction(name, body) {
   return source.runTransaction(body, { name, isolationLevel: ISOLATION });
 }
 
+// Reads a balance, writes it with 1 added, and does with the write what `finish` does.
+const addOne = (name, account, finish) =>
+  transaction(name, async () => {
+    const [row] = await source.client`SELECT balance FROM bench.accounts WHERE id = ${account}`;
+    const balance = Number(row.balance) + 1;
+    await finish(source.client`UPDATE bench.accounts SET balance = ${balance} WHERE id = ${account}`);
+    return balance;
+  });
+
 const kinds = {
   one: (index) =>
     transaction("one", async () => {
       await source.client`INSERT INTO bench.ledger (workflow, step, amount) VALUES (${DBOS.workflowID}, ${index}, 1)`;
     }),
-  two: (index, account) =>
-    transaction("two", async () => {
-      const [row] = await source.client`SELECT balance FROM bench.accounts WHERE id = ${account}`;
-      const balance = Number(row.balance) + 1;
-      await source.client`UPDATE bench.accounts SET balance = ${balance} WHERE id = ${account}`;
-      return balance;
-    }),
-  deferred: (index, account) =>
-    transaction("deferred", async () => {
-      const [row] = await source.client`SELECT balance FROM bench.accounts WHERE id = ${account}`;
-      const balance = Number(row.balance) + 1;
-      const write = source.client`UPDATE bench.accounts SET balance = ${balance} WHERE id = ${account}`.execute();
-      write.catch(() => {}); // the transaction has failed then, and so does what follows
-      return balance;
-    }),
+  two: (index, account) => addOne("two", account, (write) => write),
+  // Where the write fails the transaction has failed, and so does what follows.
+  deferred: (index, account) => addOne("deferred", account, (write) => void write.execute().catch(() => {})),
   isolation: () =>
     transaction("isolation", async () => {
       const [row] = await source.client`SELECT current_setting('transaction_isolation') AS level`;

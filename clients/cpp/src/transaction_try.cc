@@ -42,8 +42,7 @@ TransactionTry::TransactionTry(Settings settings) : settings_(std::move(settings
 
 void TransactionTry::Defer(std::string_view sql, const SqlParams& params) {
   if (end_) ThrowOver();
-  v1::TransactRequest request;
-  v1::SqlStatement& statement = *request.mutable_statement();
+  v1::SqlStatement statement;
   EncodeStatement(sql, params, 0, statement);
   const std::size_t bytes = statement.ByteSizeLong();
   if (deferred_.size() == kDeferredMax || deferred_bytes_ + bytes > kDeferredBytesMax) SendDeferred();
@@ -181,8 +180,8 @@ bool TransactionTry::Exchange(v1::TransactRequest& request) {
     whole.mutable_deferred()->mutable_statements()->Swap(&deferred_);
     whole.mutable_deferred()->mutable_request()->Swap(&request);
     request.Swap(&whole);
-    DropDeferred();
   }
+  DropDeferred();
   const bool stale = first && stream_->used();
   if (ExchangeOnce(request)) return true;
   if (!stale || settings_.stop.stop_requested()) return RefusedByStatus();
