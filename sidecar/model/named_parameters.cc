@@ -12,6 +12,7 @@
 
 #include "sidecar/base/status.h"
 #include "sidecar/base/utf8.h"
+#include "sidecar/model/session_marks.h"
 #include "sidecar/model/sql_calls.h"
 #include "sidecar/model/sql_lexer.h"
 #include "sidecar/model/sql_value_check.h"
@@ -49,23 +50,6 @@ constexpr Refusal kSqliteRefusals[] = {
     {"DETACH", "use one database"},
     {"PRAGMA", "the sidecar sets what is needed"},
 };
-
-// What they make or take outlives the transaction.
-constexpr absl::string_view kMarkingWords[] = {"PG_ADVISORY_LOCK",
-                                               "PG_ADVISORY_LOCK_SHARED",
-                                               "PG_TRY_ADVISORY_LOCK",
-                                               "PG_TRY_ADVISORY_LOCK_SHARED",
-                                               "SET_CONFIG",
-                                               "DBLINK_CONNECT",
-                                               "PG_TEMP",
-                                               "HOLD"};
-
-// TEMP is a fine name for a column.
-bool MarksSession(absl::string_view before, absl::string_view word) {
-  if (word != "TEMP" && word != "TEMPORARY") return absl::c_linear_search(kMarkingWords, word);
-  constexpr absl::string_view kBefore[] = {"CREATE", "REPLACE", "GLOBAL", "LOCAL", "INTO"};
-  return absl::c_linear_search(kBefore, before);
-}
 
 std::string FaultOfSet(const std::vector<std::string>& words) {
   const std::string second = words.size() > 1 ? words[1] : "";
@@ -110,8 +94,8 @@ class Parser {
       }
       reading_.Take(token);
       calls_.Take(token);
+      marks_.Take(token);
       if (token.kind == Kind::kWord) TakeWord(token);
-      TakeQuoted(token);
       if (token.kind == Kind::kSymbol) RETURN_IF_ERROR(TakeSymbol(token));
     }
   }
@@ -135,16 +119,7 @@ class Parser {
     if (word == "RETURNING" && !reading_.in_parentheses()) named_.returns_rows = true;
     const bool locks = word == "UPDATE" && (word_before_ == "FOR" || word_before_ == "KEY");
     if (word == "INSERT" || word == "DELETE" || word == "MERGE" || (word == "UPDATE" && !locks)) writes_ = true;
-    named_.marks_session = named_.marks_session || MarksSession(word_before_, word);
     word_before_ = word;
-  }
-
-  // "set_config"(...) is a call as well.
-  void TakeQuoted(const SqlToken& token) {
-    const absl::string_view text(token.text.data(), token.text.size());
-    if (text == "(" && absl::c_linear_search(kMarkingWords, quoted_before_)) named_.marks_session = true;
-    const bool is_name = token.kind == Kind::kQuoted && absl::StartsWith(text, "\"") && text.size() > 2;
-    quoted_before_ = is_name ? absl::AsciiStrToUpper(text.substr(1, text.size() - 2)) : "";
   }
 
   absl::Status TakeSymbol(const SqlToken& token) {
@@ -215,6 +190,7 @@ class Parser {
     named_.is_query = selects || (named_.verb == "WITH" && !writes_);
     named_.returns_rows = named_.returns_rows || named_.is_query;
     named_.calls_functions = calls_.any();
+    named_.marks_session = marks_.any();
     return std::move(named_);
   }
 
@@ -223,13 +199,13 @@ class Parser {
   SqlLexer lexer_;
   SqlReading reading_;
   SqlCalls calls_;
+  SessionMarks marks_;
   NamedSql named_;
   std::unordered_map<std::string, std::size_t> indexes_;  // into names
   std::string piece_;                                     // that fills
   std::size_t start_ = 0;                                 // of it
   std::size_t from_ = 0;                                  // what is not yet in it
   std::string word_before_;
-  std::string quoted_before_;
   bool writes_ = false;
 };
 

@@ -136,6 +136,26 @@ TEST_P(TransactionsTest, NothingOfASessionReachesTheNextTransaction) {
   EXPECT_EQ(tenant.rows().rows(0).cells(0), "");
 }
 
+// What a tenant is set with in each transaction does not cost a connection each time.
+TEST_P(TransactionsTest, ASettingOfTheTransactionKeepsItsConnection) {
+  if (GetParam() == DatabaseKind::kSqlite) return;  // it has no settings
+  const auto session = [&](const std::string& sql) {
+    Stream stream(*stub_);
+    stream.Ask(Begin());
+    stream.Ask(Sql(sql));
+    const TransactResponse is = stream.Ask(
+        Sql("SELECT coalesce(current_setting('dbos_test.tenant', true), ''), CAST(pg_backend_pid() AS text)"));
+    EXPECT_EQ(is.rows().rows_size(), 1) << is.ShortDebugString();
+    EXPECT_TRUE(stream.Ask(Commit()).has_ended());
+    return std::pair(is.rows().rows(0).cells(0), is.rows().rows(0).cells(1));
+  };
+  const auto [tenant, first] = session("SELECT set_config('dbos_test.tenant', 'a', true)");
+  EXPECT_EQ(tenant, "a");
+  const auto [left, second] = session("SELECT 1");
+  EXPECT_EQ(left, "") << "it ended with its transaction";
+  EXPECT_EQ(second, first) << "another connection";
+}
+
 TEST_P(TransactionsTest, WithoutABeginNothingIsTaken) {
   Stream stream(*stub_);
   TransactRequest fetch;

@@ -74,17 +74,36 @@ TEST(NamedParametersTest, CallsOfFunctionsThatMayBeAnybodysAreSeen) {
 
 TEST(NamedParametersTest, WhatOutlivesItsTransactionMarksTheSession) {
   const auto marks = [](std::string_view sql) { return ParseNamedSql(sql, SqlSyntax::kPostgres)->marks_session; };
-  for (const std::string sql :
-       {"CREATE TEMP TABLE t (a int)", "create temporary view v AS SELECT 1",
-        "CREATE OR REPLACE TEMP VIEW v AS SELECT 1", "CREATE LOCAL TEMP TABLE t (a int)", "SELECT 1 AS a INTO TEMP t",
-        "CREATE TABLE pg_temp.t (a int)", "SELECT pg_advisory_lock(:key)", "SELECT pg_try_advisory_lock_shared(1)",
-        "SELECT set_config('a.b', :v, false)", "SELECT \"set_config\" ('a.b', :v, false)",
-        "DECLARE c CURSOR WITH HOLD FOR SELECT 1", "WITH w AS (SELECT pg_advisory_lock(1)) SELECT * FROM w"}) {
+  for (const std::string sql : {"CREATE TEMP TABLE t (a int)",
+                                "create temporary view v AS SELECT 1",
+                                "CREATE OR REPLACE TEMP VIEW v AS SELECT 1",
+                                "CREATE LOCAL TEMP TABLE t (a int)",
+                                "SELECT 1 AS a INTO TEMP t",
+                                "CREATE TABLE pg_temp.t (a int)",
+                                "SELECT pg_advisory_lock(:key)",
+                                "SELECT pg_try_advisory_lock_shared(1)",
+                                "SELECT set_config('a.b', :v, false)",
+                                "SELECT \"set_config\" ('a.b', :v, false)",
+                                "SELECT set_config('a.b', :v, :local)",
+                                "SELECT set_config('a.b', :v, true = :local)",
+                                "SELECT set_config('a.b', set_config('a.c', :v, true), false)",
+                                "SELECT set_config('a.b', :v, true), pg_catalog.set_config('a.c', :v, false)",
+                                "SELECT set_config('a.b', :v)",
+                                "SELECT set_config('a.b', :v, is_local => false)",
+                                "SELECT set_config(VARIADIC :all",
+                                "SELECT PG_CATALOG.\"pg_advisory_lock\"(1)",
+                                "CREATE TABLE \"pg_temp\".t (a int)",
+                                "DECLARE c CURSOR WITH HOLD FOR SELECT 1",
+                                "WITH w AS (SELECT pg_advisory_lock(1)) SELECT * FROM w"}) {
     EXPECT_TRUE(marks(sql)) << sql;
   }
   for (const std::string sql :
        {"INSERT INTO sensors (id, temp) VALUES (1, :t)", "SELECT temp, temporary FROM sensors", "SELECT 'CREATE TEMP'",
-        "CREATE TABLE sensors (temp int)", "SELECT pg_advisory_xact_lock(1)", "SELECT \"set_config\" FROM t"}) {
+        "CREATE TABLE sensors (temp int)", "SELECT pg_advisory_xact_lock(1)", "SELECT \"set_config\" FROM t",
+        "SELECT set_config('a.b', :v, true)",
+        "SELECT pg_catalog.set_config('a.b', concat(:v, ', false'), /* local */ TRUE)",
+        "SELECT set_config('a.b', :v, true), set_config('a.c', (SELECT max(id) FROM t WHERE (a, b) = (1, 2)), true)",
+        "SELECT hold, set_config FROM accounts", "DECLARE c CURSOR WITHOUT HOLD FOR SELECT 1"}) {
     EXPECT_FALSE(marks(sql)) << sql;
   }
 }

@@ -1,0 +1,35 @@
+// SessionMarks: whether a statement may leave something behind in its session: a temporary table, a lock, a setting.
+// What functions of the user's do is not seen.
+//
+// set_config('name', 'value', true) ends with its transaction, and is how a tenant is set: it leaves nothing behind.
+// Every other form of it may, and so may one that is not understood.
+//
+// Threads: one at a time. Blocking: never.
+#pragma once
+
+#include <string>
+
+#include "sidecar/model/sql_lexer.h"
+
+namespace dbos::sidecar {
+
+class SessionMarks {
+ public:
+  // Every token of the statement but its comments, in order.
+  void Take(const SqlToken& token);
+
+  // At the end of the statement.
+  bool any() const { return any_ || depth_ > 0; }
+
+ private:
+  void TakeInCall(const SqlToken& token);
+
+  bool any_ = false;
+  std::string before_;  // the word or quoted name before, in capitals
+  // Of the call of set_config that is open.
+  int depth_ = 0;      // of parentheses; 0: none is open
+  int arguments_ = 0;  // before the one that is read
+  std::string third_;
+};
+
+}  // namespace dbos::sidecar
