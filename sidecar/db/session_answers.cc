@@ -19,6 +19,10 @@ SqlFailure AbortedBy(const SqlFailure& earlier) {
   return failure;
 }
 
+absl::Status BeforeCommit(const absl::Status& status) {
+  return absl::IsUnavailable(status) ? absl::AbortedError(status.message()) : status;
+}
+
 absl::Status TimeIsOver() {
   return absl::DeadlineExceededError("the transaction's time is over, or it was interrupted: it was rolled back");
 }

@@ -15,6 +15,8 @@ namespace dbos::sidecar {
 // 25P02, to what follows an `earlier` failure in its transaction.
 SqlFailure AbortedBy(const SqlFailure& earlier);
 
+// What failed before a COMMIT: Aborted instead of Unavailable.
+absl::Status BeforeCommit(const absl::Status& status);
 absl::Status TimeIsOver();
 absl::Status TooManyRows(std::size_t bytes_max);
 absl::Status NoTransaction();

@@ -10,8 +10,11 @@
 // Threads:  one at a time; Interrupt from any.
 // Blocking: every call but Begin, Interrupt, the Sends and Poll, up to the transaction's deadline, after which it is
 //           DeadlineExceeded; where it has to connect, up to connect_timeout more.
-// Errors:   Unavailable         the connection failed or was lost, and the transaction with it; where COMMIT was sent,
-//                               it may have happened
+// Errors:   Aborted             the connection failed or was lost, and the transaction with it: nothing of it was
+//                               committed. Of Execute: it met another (see Connection)
+//           Unavailable         it was lost after COMMIT was sent, which may have happened. Of Execute and RunScript:
+//           the
+//                               connection failed or was lost
 //           DeadlineExceeded    the transaction's time is over, or it was interrupted; it was rolled back
 //           ResourceExhausted   more rows than fit; rolled back
 //           anything else       a fault of the session; rolled back
@@ -117,7 +120,7 @@ class SqlSession {
   // Undoes the open transaction, if any; never fails: a session that cannot is thrown away.
   virtual void RollBack() = 0;
 
-  // One of our own statements, outside of a transaction. Aborted: it met another (see Connection).
+  // One of our own statements, outside of a transaction.
   virtual absl::StatusOr<Result> Execute(const Statement& statement) = 0;
   // Any number of statements, outside of a transaction.
   virtual absl::Status RunScript(const std::string& sql) = 0;

@@ -22,12 +22,21 @@ void PauseBefore(absl::Time deadline, absl::Duration& pause) {
   pause = std::min(pause * 2, kPauseMax);
 }
 
+constexpr char kLost[] = "08006";
+
 // The connection was lost before anything was committed.
 TransactionRestart Restart(const absl::Status& lost) {
   TransactionRestart restart;
-  restart.why.sqlstate = "08006";
+  restart.why.sqlstate = kLost;
   restart.why.message = Message(lost);
   return restart;
+}
+
+// Tried again and again until its time was over.
+Error OutOfTime(const SqlFailure& why) {
+  if (why.sqlstate == kLost) return {Reason::kDatabaseUnavailable, why.message};
+  return {Reason::kTransactionTimeout,
+          "there was no end of conflicts with other transactions within the transaction's time: " + why.message};
 }
 
 Reason ReasonOf(const absl::Status& status) {
@@ -159,7 +168,7 @@ TransactionAnswer Transaction::Refused(const absl::Status& status) {
 }
 
 TransactionAnswer Transaction::OfRows(absl::StatusOr<SqlAnswer> answer) {
-  if (absl::IsUnavailable(answer.status())) {  // nothing of it can have been committed
+  if (absl::IsAborted(answer.status())) {
     RollBack();
     return Restart(answer.status());
   }
@@ -198,6 +207,7 @@ TransactionAnswer Transaction::Commit(CommitRequest& request) {
 
 TransactionAnswer Transaction::OfVerdict(absl::StatusOr<CommitVerdict> verdict, StepRecord record) {
   open_ = false;
+  if (absl::IsAborted(verdict.status())) return Restart(verdict.status());
   if (!verdict.ok()) return Refused(verdict.status());
   switch (verdict->kind) {
     case Kind::kCommitted:
@@ -269,12 +279,7 @@ TransactionAnswer Transaction::Execute(ExecuteRequest& request) {
     TransactionAnswer answer = ExecuteOnce(request);
     const auto* restart = std::get_if<TransactionRestart>(&answer);
     if (restart == nullptr) return answer;
-    if (absl::Now() >= deadline_) {
-      return Error{Reason::kTransactionTimeout,
-                   "there was no end of conflicts with other transactions within the "
-                   "transaction's time: " +
-                       restart->why.message};
-    }
+    if (absl::Now() >= deadline_) return OutOfTime(restart->why);
     PauseBefore(deadline_, pause);
     storage_.Begin(begin_.mode, deadline_);
   }
@@ -287,7 +292,7 @@ TransactionAnswer Transaction::ExecuteOnce(const ExecuteRequest& request) {
   StepRecord record = RecordOf(request.completed_at_ms, {});
   record.outcome.reset();
   if (absl::IsUnavailable(verdict.status())) return InDoubt(verdict.status(), std::move(record));
-  if (!verdict.ok()) return Refused(verdict.status());
+  if (!verdict.ok()) return OfVerdict(std::move(verdict), {});
   if (verdict->kind == Kind::kCommitted) record.outcome = std::move(verdict->recorded.outcome);
   if (verdict->kind != Kind::kFailed || !begin_.step) return OfVerdict(std::move(verdict), std::move(record));
   return Failed(std::move(record), EncodeFailure(verdict->failure, begin_.step->name));

@@ -1,5 +1,7 @@
 // The connection of a transaction goes away: before, during and after its COMMIT, while a statement waits, and for
 // longer than the transaction may take.
+#include <future>
+
 #include <gtest/gtest.h>
 #include <libpq-fe.h>
 
@@ -162,6 +164,27 @@ TEST_P(TransactionOutageTest, AnOutageThatIsLongerThanItsTimeFailsNoTransaction)
   proxy_.SetAccepting(dbos::testing::Accepting::kYes);
   const std::string nonce = handle.result(std::chrono::seconds(20));
   EXPECT_EQ(bank_.Ask("SELECT nonce FROM ledger"), std::vector<std::string>{nonce});
+}
+
+TEST_P(TransactionOutageTest, OutsideOfAWorkflowWhatWasNotSentIsNotInDoubt) {
+  bank_.Ask("CREATE TABLE outside (id INTEGER)");
+  bank_.Open();
+  dbos::Client client({.sidecar_address = bank_.world().address()});
+  const auto insert = [](int id) { return "INSERT INTO outside VALUES (" + std::to_string(id) + ")"; };
+  client.sql(insert(0));  // there is a connection to lose
+  proxy_.SetAccepting(dbos::testing::Accepting::kNo);
+  proxy_.DropAll();
+  const std::int64_t refused = proxy_.counts().refused;
+  std::vector<std::future<void>> calls;
+  calls.push_back(std::async(std::launch::async, [&] { client.sql(insert(1)); }));
+  calls.push_back(std::async(std::launch::async,
+                             [&] { client.transaction({}, [&](dbos::Transaction& tx) { tx.query(insert(2)); }); }));
+  calls.push_back(std::async(std::launch::async,
+                             [&] { client.transaction({}, [&](dbos::Transaction& tx) { tx.defer(insert(3)); }); }));
+  Eventually(kPatience, [&] { return proxy_.counts().refused > refused + 20; });
+  proxy_.SetAccepting(dbos::testing::Accepting::kYes);
+  for (std::future<void>& call : calls) EXPECT_NO_THROW(call.get());
+  EXPECT_EQ(bank_.Ask("SELECT id FROM outside ORDER BY id"), (std::vector<std::string>{"0", "1", "2", "3"}));
 }
 
 TEST_P(TransactionOutageTest, AnAppThatDiesWhileItsStatementWaitsForALockLeavesNoLock) {

@@ -98,8 +98,12 @@ SqlFailure PostgresSession::Aborted() {
 // What our own statements look like depends on the server.
 absl::Status PostgresSession::Ready() {
   if (state_ != State::kBegun || pipeline_.link().is_open()) return absl::OkStatus();
-  const absl::Status connected = pipeline_.Connect();
+  const absl::Status connected = Connect();
   return connected.ok() ? connected : End(connected);
+}
+
+absl::Status PostgresSession::Connect() {
+  return BeforeCommit(pipeline_.Connect());
 }
 
 absl::Status PostgresSession::End(absl::Status why) {
@@ -116,23 +120,23 @@ absl::StatusOr<PostgresTrip> PostgresSession::Exchange(Calls& calls, Ends ends) 
     if (lay_idle) {
       pipeline_.link().CloseIfEnded();
       lay_idle = pipeline_.link().is_open();
-      RETURN_IF_ERROR(pipeline_.Connect());
+      RETURN_IF_ERROR(Connect());
     }
     pipeline_.Start(calls, limits_);
   }
   absl::StatusOr<PostgresTrip> trip = pipeline_.Finish();
   if (!absl::IsUnavailable(trip.status()) || !lay_idle || ends == Ends::kYes) return trip;
-  RETURN_IF_ERROR(pipeline_.Connect());
+  RETURN_IF_ERROR(Connect());
   return pipeline_.Run(calls, limits_);
 }
 
 absl::StatusOr<PostgresTrip> PostgresSession::Send(Calls& calls, Ends ends) {
   if (state_ == State::kNone) return NoTransaction();
-  if (state_ != State::kBegun && !pipeline_.link().is_open()) {
-    return End(absl::UnavailableError("the connection to PostgreSQL was lost, and the transaction with it"));
+  if (state_ != State::kBegun && !pipeline_.started() && !pipeline_.link().is_open()) {
+    return End(absl::AbortedError("the connection to PostgreSQL was lost, and the transaction with it"));
   }
   absl::StatusOr<PostgresTrip> trip = Exchange(calls, ends);
-  if (!trip.ok()) return End(trip.status());
+  if (!trip.ok()) return End(ends == Ends::kYes ? trip.status() : BeforeCommit(trip.status()));
   const bool committed = ends == Ends::kYes && trip->error == nullptr;
   if (trip->stopped && !committed) return End(TimeIsOver());
   if (trip->too_large && !committed) {
@@ -290,6 +294,7 @@ absl::StatusOr<SqlAnswer> PostgresSession::Commit(const Statement* record) {
     RollBack();  // nothing was done
     return SqlRows();
   }
+  if (!sent_) pipeline_.link().CloseIfEnded();  // what is not sent is not in doubt
   ASSIGN_OR_RETURN(Question question, SentOr([&] { return Committing(record); }));
   return CommitWith(std::move(question));
 }

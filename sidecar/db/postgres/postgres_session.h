@@ -84,6 +84,7 @@ class PostgresSession : public SqlSession {
     return state_ == State::kBegun && !sent_ && deferred_.empty() && record == nullptr;
   }
   absl::Status Ready();
+  absl::Status Connect();
   absl::Status Idle();
   absl::StatusOr<Result> ExecuteOnce(const Statement& statement);
   absl::Status End(absl::Status why);

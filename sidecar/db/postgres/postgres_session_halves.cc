@@ -24,7 +24,9 @@ bool PostgresSession::SendRun(const NamedSql& sql, const SqlValues& values) {
 }
 
 bool PostgresSession::SendCommit(const Statement* record) {
-  return !IsEmpty(record) && MaySend() && SendHalf(Committing(record));
+  if (IsEmpty(record)) return false;
+  pipeline_.link().CloseIfEnded();  // what is not sent is not in doubt
+  return MaySend() && SendHalf(Committing(record));
 }
 
 bool PostgresSession::SendRunAndCommit(const NamedSql& sql, const SqlValues& values, const Statement* record) {

@@ -49,6 +49,8 @@ class SqliteHandle {
   // True: somebody has interrupted what ran.
   bool Idle();
   void Interrupt();
+  // Calls give up.
+  bool IsOver() const { return stop_ || absl::Now() >= deadline_; }
 
   // Takes this process's turn to write; gives up as the others do.
   void TakeTurn();
@@ -65,7 +67,6 @@ class SqliteHandle {
  private:
   static int GiveUp(void* self);
   static int Wait(void* self, int tries);
-  bool IsOver() const { return stop_ || absl::Now() >= deadline_; }
 
   const std::string path_;
   WriteTurn turn_;

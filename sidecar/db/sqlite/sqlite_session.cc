@@ -38,6 +38,7 @@ class SqliteSession : public SqlSession {
     deadline_ = deadline;
     rows_bytes_max_ = rows_bytes_max;
     state_ = State::kBegun;
+    commits_ = false;
   }
 
   void Defer(const NamedSql& sql, const SqlValues& values) override { deferred_.emplace_back(&sql, &values); }
@@ -147,6 +148,7 @@ class SqliteSession : public SqlSession {
  private:
   // kBegun: the database knows nothing of it yet. kAborted: a statement failed.
   enum class State { kNone, kBegun, kOpen, kAborted };
+  using Deferred = std::vector<std::pair<const NamedSql*, const SqlValues*>>;
   static constexpr std::size_t kAllRows = SIZE_MAX;
 
   struct Reset {
@@ -160,39 +162,38 @@ class SqliteSession : public SqlSession {
     sqlite3_stmt* const statement;
   };
 
-  // Runs what was deferred, and `body` if all of that went well.
+  // Runs what was deferred and `body` in the transaction, and turns what they throw into an answer. `sql`: whose text
+  // an error's place is in.
   template <typename Body>
   absl::StatusOr<SqlAnswer> Guard(const NamedSql* sql, Body body) {
-    if (state_ == State::kAborted) deferred_.clear();  // they go with what they came with
-    std::uint32_t number = 0;
-    for (const auto& deferred : std::exchange(deferred_, {})) {
-      ++number;
-      const auto run = [&] { return RunWithoutRows(*deferred.first, *deferred.second); };
-      ASSIGN_OR_RETURN(SqlAnswer answer, GuardOne(deferred.first, run));
-      if (auto* failure = std::get_if<SqlFailure>(&answer)) {
-        failure->deferred = number;
-        return answer;
-      }
-    }
-    return GuardOne(sql, body);
-  }
-
-  // Runs `body` in the transaction, and turns what it throws into an answer. `sql`: whose text an error's place is in.
-  template <typename Body>
-  absl::StatusOr<SqlAnswer> GuardOne(const NamedSql* sql, Body body) {
+    const Deferred deferred = std::exchange(deferred_, {});
     if (state_ == State::kNone) return NoTransaction();
     if (state_ == State::kAborted) return AbortedBy(failure_);
-    if (absl::Now() >= deadline_) return End(TimeIsOver());
     handle_.Busy(deadline_);
-    absl::StatusOr<SqlAnswer> answer = Caught(sql, body);
+    absl::StatusOr<SqlAnswer> answer = RunDeferred(deferred);
+    if (answer.ok() && std::holds_alternative<SqlRows>(*answer)) answer = Caught(sql, body);
     const bool stopped = handle_.Idle();
     if (!answer.ok()) return End(answer.status());
     if (stopped && state_ != State::kNone) return End(TimeIsOver());
     return answer;
   }
 
+  absl::StatusOr<SqlAnswer> RunDeferred(const Deferred& deferred) {
+    std::uint32_t number = 0;
+    for (const auto& one : deferred) {
+      ++number;
+      ASSIGN_OR_RETURN(SqlAnswer answer, Caught(one.first, [&] { return RunWithoutRows(*one.first, *one.second); }));
+      auto* failure = std::get_if<SqlFailure>(&answer);
+      if (failure == nullptr) continue;
+      failure->deferred = number;
+      return answer;
+    }
+    return SqlRows();
+  }
+
   template <typename Body>
   absl::StatusOr<SqlAnswer> Caught(const NamedSql* sql, Body body) {
+    if (handle_.IsOver()) return TimeIsOver();
     bool in_text = false;
     try {
       Start();
@@ -213,7 +214,8 @@ class SqliteSession : public SqlSession {
     if (failure_.sqlstate.empty()) {
       cursor_.reset();
       handle_.Close();
-      return SqliteError(code, absl::StrCat(message, " (", handle_.path(), ")"));
+      const absl::Status error = SqliteError(code, absl::StrCat(message, " (", handle_.path(), ")"));
+      return commits_ ? error : BeforeCommit(error);
     }
     if (sql != nullptr && handle_.error_offset() >= 0) {
       failure_.position = PositionIn(*sql, 1, static_cast<std::size_t>(handle_.error_offset()));
@@ -273,6 +275,7 @@ class SqliteSession : public SqlSession {
     absl::StatusOr<SqlAnswer> answer = Guard(nullptr, [&] {
       cursor_.reset();
       if (record != nullptr) RunRecord(*record, outcome);
+      commits_ = true;
       handle_.Exec("COMMIT");
       state_ = State::kNone;
       return SqlRows();
@@ -318,14 +321,6 @@ class SqliteSession : public SqlSession {
     return {};
   }
 
-  static std::vector<SqlColumn> Columns(sqlite3_stmt* statement) {
-    std::vector<SqlColumn> columns;
-    for (int column = 0; column < sqlite3_column_count(statement); ++column) {
-      columns.push_back({sqlite3_column_name(statement, column), DeclaredType(statement, column)});
-    }
-    return columns;
-  }
-
   // Appends at most `most` rows; true: the statement has come to its end. Columns are known behind the first step only,
   // since that is where SQLite notices that a table has changed.
   bool Read(sqlite3_stmt* statement, std::size_t most, SqlRows& rows) {
@@ -333,7 +328,7 @@ class SqliteSession : public SqlSession {
     bool ended = false;
     for (std::size_t count = 0; count < most && !ended; ++count) {
       ended = !handle_.Step(statement);
-      if (rows.columns.empty()) rows.columns = Columns(statement);
+      if (rows.columns.empty()) rows.columns = ColumnsOf(statement);
       for (std::size_t column = 0; column < rows.columns.size() && !ended; ++column) {
         const int index = static_cast<int>(column);
         std::string& type = rows.columns[column].type;
@@ -375,8 +370,9 @@ class SqliteSession : public SqlSession {
   const std::unique_ptr<Connection> own_;  // for our own statements
   const Dialect dialect_;
 
-  std::vector<std::pair<const NamedSql*, const SqlValues*>> deferred_;
+  Deferred deferred_;
   State state_ = State::kNone;
+  bool commits_ = false;  // COMMIT was tried
   TransactionMode mode_;
   absl::Time deadline_;
   std::size_t rows_bytes_max_ = 0;

@@ -87,6 +87,16 @@ int BindText(sqlite3_stmt* statement, int index, std::string_view text, sqlite3_
                              SQLITE_UTF8);
 }
 
+std::string DeclaredType(sqlite3_stmt* statement, int column) {
+  const char* declared = sqlite3_column_decltype(statement, column);
+  if (declared == nullptr) return "";
+  const std::string capitals = absl::AsciiStrToUpper(declared);
+  for (const auto& [begins, name] : kTypes) {
+    if (absl::StartsWith(capitals, begins)) return name;
+  }
+  return absl::AsciiStrToLower(declared);
+}
+
 }  // namespace
 
 int BindValue(sqlite3_stmt* statement, int index, const SqlValue& value) {
@@ -127,14 +137,12 @@ int BindValue(sqlite3_stmt* statement, int index, const Value& value) {
   return sqlite3_bind_null(statement, index);
 }
 
-std::string DeclaredType(sqlite3_stmt* statement, int column) {
-  const char* declared = sqlite3_column_decltype(statement, column);
-  if (declared == nullptr) return "";
-  const std::string capitals = absl::AsciiStrToUpper(declared);
-  for (const auto& [begins, name] : kTypes) {
-    if (absl::StartsWith(capitals, begins)) return name;
+std::vector<SqlColumn> ColumnsOf(sqlite3_stmt* statement) {
+  std::vector<SqlColumn> columns;
+  for (int column = 0; column < sqlite3_column_count(statement); ++column) {
+    columns.push_back({sqlite3_column_name(statement, column), DeclaredType(statement, column)});
   }
-  return absl::AsciiStrToLower(declared);
+  return columns;
 }
 
 std::string ValueType(sqlite3_stmt* statement, int column) {

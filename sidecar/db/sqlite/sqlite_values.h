@@ -8,6 +8,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <sqlite3.h>
 
@@ -20,9 +21,9 @@ namespace dbos::sidecar {
 int BindValue(sqlite3_stmt* statement, int index, const SqlValue& value);
 int BindValue(sqlite3_stmt* statement, int index, const Value& value);
 
-// The short name of a column's type, as declared; empty where it has none.
-std::string DeclaredType(sqlite3_stmt* statement, int column);
-// The same of the value in the current row; empty for NULL.
+// Names, and the short names of the types, as declared; empty where there is none.
+std::vector<SqlColumn> ColumnsOf(sqlite3_stmt* statement);
+// The short name of the type of the value in the current row; empty for NULL.
 std::string ValueType(sqlite3_stmt* statement, int column);
 
 // The value in the current row as PostgreSQL shows it, as a value of `type`.

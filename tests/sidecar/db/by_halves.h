@@ -45,6 +45,7 @@ class ByHalves final : public SqlSession {
     if (session_->SendGroup(group)) AwaitAnswer();
     return session_->RunGroup(group);
   }
+  SqlWait WaitsFor() override { return session_->WaitsFor(); }
   void RollBack() override { session_->RollBack(); }
   absl::StatusOr<Result> Execute(const Statement& statement) override { return session_->Execute(statement); }
   absl::Status RunScript(const std::string& sql) override { return session_->RunScript(sql); }

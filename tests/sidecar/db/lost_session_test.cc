@@ -3,6 +3,7 @@
 #include <functional>
 #include <thread>
 
+#include <poll.h>
 #include <stdlib.h>
 
 #include "absl/strings/str_cat.h"
@@ -19,7 +20,16 @@ using dbos::testing::Fault;
 using dbos::testing::PgProxy;
 using ::testing::HasSubstr;
 
-class LostSessionTest : public PostgresSessionTest {};
+class LostSessionTest : public PostgresSessionTest {
+ protected:
+  // Until it has reached this side.
+  void AwaitEnd() {
+    pollfd end = {.fd = session_->WaitsFor().socket, .events = POLLIN | POLLRDHUP, .revents = 0};
+    do {
+      ASSERT_EQ(poll(&end, 1, 10'000), 1);
+    } while ((end.revents & (POLLHUP | POLLRDHUP)) == 0);
+  }
+};
 
 // Its own limit, or an administrator.
 TEST_P(LostSessionTest, AStatementThatTheServerEndsIsAFailureLikeOthers) {
@@ -52,7 +62,7 @@ TEST_P(LostSessionTest, AServerThatIsSilentIsGivenUp) {
   proxy_->Stall();
   const auto more = ParseNamedSql("SELECT 1", SqlSyntax::kPostgres);
   const absl::Status status = session_->Run(*more, {}).status();
-  EXPECT_TRUE(absl::IsUnavailable(status)) << status;
+  EXPECT_TRUE(absl::IsAborted(status)) << status;
   proxy_->Resume();
   Begin();
   EXPECT_EQ(State(Insert(1)), "");
@@ -69,14 +79,38 @@ TEST_P(LostSessionTest, ASessionThatWasLostWhileIdleIsOpenedAgain) {
   const Statement record(kNote, {std::int64_t{9}});
   EXPECT_THAT(RunAndCommit("DELETE FROM item WHERE id = 1", &record), HasSubstr("\"affected\": 1"));
   EXPECT_EQ(Count(), "2");
+}
+
+// Somebody would have to find out whether it happened.
+TEST_P(LostSessionTest, ACommitThatWasNotSentIsNotInDoubt) {
+  const auto insert = ParseNamedSql("INSERT INTO item VALUES (1, 'x')", SqlSyntax::kPostgres);
   Begin();
-  Insert(3);
+  Insert(2);
   EndSessions();
-  EXPECT_TRUE(absl::IsUnavailable(session_->Commit(nullptr).status()));
-  EXPECT_EQ(Count(), "2");
+  AwaitEnd();
+  EXPECT_TRUE(absl::IsAborted(session_->Commit(nullptr).status()));
   Begin();
-  Insert(3);
+  Run("SELECT 1");  // connects
   Commit();
+  proxy_->SetAccepting(dbos::testing::Accepting::kNo);
+  for (const bool connected : {true, false}) {
+    if (connected) {
+      EndSessions();
+      AwaitEnd();
+    }
+    const Statement record(kNote, {std::int64_t{9}});
+    Begin();
+    EXPECT_TRUE(absl::IsAborted(session_->RunAndCommit(*insert, {}, &record).status()));
+    Begin();
+    session_->Defer(*insert, {});
+    EXPECT_TRUE(absl::IsAborted(session_->Commit(nullptr).status()));
+  }
+  proxy_->SetAccepting(dbos::testing::Accepting::kYes);
+  EXPECT_EQ(Count(), "0");
+  Begin();
+  session_->Defer(*insert, {});
+  Commit();
+  EXPECT_EQ(Count(), "1");
 }
 
 TEST_P(LostSessionTest, ABrokenConnectionIsNoticedWhereNobodySaidSo) {

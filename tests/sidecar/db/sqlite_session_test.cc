@@ -1,6 +1,9 @@
 // What only SQLite's sessions have: locks, turns, its errors.
 #include <atomic>
+#include <csignal>
 #include <thread>
+
+#include <sys/resource.h>
 
 #include "sidecar/db/sqlite/write_turns.h"
 #include "tests/sidecar/db/session_fixture.h"
@@ -169,6 +172,29 @@ TEST_P(SqliteSessionTest, MemoryHasSessionsToo) {
   EXPECT_EQ(Show(Run(*other, "SELECT id FROM session_memory")), "1");
   other->RollBack();
   EXPECT_TRUE(session->RunScript("DROP TABLE session_memory").ok());
+}
+
+// What it writes is in memory until the commit, which then cannot write it.
+TEST_P(SqliteSessionTest, ADiskThatFailsTheCommitLeavesItInDoubtAndAStatementNot) {
+  std::signal(SIGXFSZ, SIG_IGN);
+  const auto insert = ParseNamedSql("INSERT INTO item (id, name) VALUES (1, 'x')", SqlSyntax::kSqlite);
+  const auto large =
+      ParseNamedSql("INSERT INTO item (id, name) VALUES (2, hex(zeroblob(40000000)))", SqlSyntax::kSqlite);
+  Begin();
+  ASSERT_TRUE(session_->Run(*insert, {}).ok());
+  rlimit before = {};
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+  rlimit none = before;
+  none.rlim_cur = 1;
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &none), 0);
+  const absl::Status committed = session_->Commit(nullptr).status();
+  Begin();
+  const absl::Status run = session_->Run(*large, {}).status();
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
+  EXPECT_TRUE(absl::IsUnavailable(committed)) << committed;
+  EXPECT_TRUE(absl::IsAborted(run)) << run;
+  Begin();
+  EXPECT_EQ(Show(Run("SELECT count(*) FROM item")), "0");
 }
 
 INSTANTIATE_TEST_SUITE_P(OnlySqlite, SqliteSessionTest, ::testing::Values(DatabaseKind::kSqlite), DatabaseKindName);

@@ -202,10 +202,32 @@ TEST_F(TransactionTest, AFailedStatementLeavesTheTransactionOpen) {
 }
 
 TEST_F(TransactionTest, ALostConnectionBeforeTheCommitIsRunAgain) {
-  script_.runs.push_back(absl::UnavailableError("cut"));
+  script_.runs.push_back(absl::AbortedError("cut"));
   Handle(Begins(true));
   EXPECT_EQ(RestartOf(Handle(Asks(Sql("a")))), "08006");
   EXPECT_FALSE(transaction_.open());
+}
+
+TEST_F(TransactionTest, ACommitThatWasNeverSentIsNotInDoubt) {
+  for (const bool in_workflow : {true, false}) {
+    script_.commits.push_back(absl::AbortedError("cut"));
+    Handle(Begins(in_workflow));
+    EXPECT_EQ(RestartOf(Commit("1")), "08006");
+    EXPECT_FALSE(transaction_.open());
+  }
+  EXPECT_THAT(script_.log(), ElementsAre("begin", "commit with 1", "begin", "commit"));
+}
+
+TEST_F(TransactionTest, AStatementAloneThatWasNeverSentIsSentAgainWhileThereIsTime) {
+  script_.commits.push_back(absl::AbortedError("cut"));
+  TransactionRequest request = Begins(false);
+  request.command = ExecuteRequest{Sql("a"), 0};
+  EXPECT_EQ(HowOf(Handle(std::move(request))), How::kCommitted);
+  for (int n = 0; n < 1000; ++n) script_.commits.push_back(absl::AbortedError("cut"));
+  request = Begins(false);
+  request.begin->timeout = absl::Milliseconds(30);
+  request.command = ExecuteRequest{Sql("a"), 0};
+  EXPECT_EQ(ReasonOf(Handle(std::move(request))), Reason::kDatabaseUnavailable);
 }
 
 TEST_F(TransactionTest, AFaultRollsBackAndEnds) {

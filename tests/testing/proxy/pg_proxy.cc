@@ -61,6 +61,7 @@ void PgProxy::Resume() {
 void PgProxy::DropAll() {
   drop_all_ = true;
   Wake();
+  drop_all_.wait(true);
 }
 
 void PgProxy::Wake() {
@@ -92,9 +93,11 @@ void PgProxy::Run() {
     if (poll(fds.data(), fds.size(), -1) < 0) continue;
     uint64_t wakes = 0;
     if ((fds[0].revents & POLLIN) != 0 && read(wake_.get(), &wakes, sizeof(wakes)) < 0) continue;
-    if (drop_all_.exchange(false)) {
+    if (drop_all_) {
       links_.clear();
       fds.resize(2);
+      drop_all_ = false;
+      drop_all_.notify_all();
     }
     size_t at = 2;
     // Every link, even one that poll said nothing of: after a Resume there is work without a readable socket.

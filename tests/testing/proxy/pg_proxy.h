@@ -52,7 +52,7 @@ class PgProxy {
   bool WaitForFaults(int64_t count, absl::Duration timeout) { return switchboard_.WaitForFaults(count, timeout); }
   void Stall();
   void Resume();
-  // Closes every connection there is now.
+  // Closes every connection there is now, and returns when that is done.
   void DropAll();
   // kNo: new connections are closed as soon as they are accepted.
   void SetAccepting(Accepting accepting) { accepting_ = accepting == Accepting::kYes; }
