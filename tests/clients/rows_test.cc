@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -190,6 +191,24 @@ TEST(RowsTest, AStructThatDoesNotFitNamesTheColumn) {
   ExpectInvalid([&] { rows({{"id", "int4"}, {"flag", "text"}}, {"1", "maybe"}).one<Loose>(); }, "column flag");
   ExpectInvalid([&] { rows({{"at", "text"}}, {"tomorrow"}).one<Moment>(); }, "column at of type text");
   EXPECT_FALSE(rows({{"id", "int4"}}, {"1"}).one<Loose>().flag);
+}
+
+TEST(RowsTest, OfColumnsThatShareANameTheFirstCounts) {
+  const Row row = Make({{"id", "int4"}, {"name", "text"}, {"id", "text"}}, {"1", "x", std::nullopt}).one();
+  EXPECT_EQ(row.get<int>("id"), 1);
+  EXPECT_EQ(row.text("id"), "1");
+  EXPECT_FALSE(row.is_null("id"));
+  EXPECT_EQ(row.as<Small>().id, 1);
+  EXPECT_EQ((row.as<std::map<std::string, nlohmann::json>>().at("id")), 1);
+  EXPECT_EQ(row.as<Json>().dump(), R"({"id":1,"name":"x"})");
+  EXPECT_EQ(row.json().dump(), R"({"id":1,"name":"x"})");
+  EXPECT_EQ(row.get<std::optional<std::string>>(2), std::nullopt);
+  EXPECT_EQ(Decode<Row>(Encode(row)).as<Small>().id, 1);
+  ExpectInvalid(
+      [] {
+        Make({{"id", "int4"}, {"name", "text"}, {"id", "int8"}}, {"70000", "x", "1"}).one<Small>();
+      },
+      "column id of type int4 does not fit the C++ type: it would become 4464: 70000");
 }
 
 TEST(RowsTest, OneSaysHowManyThereAre) {

@@ -132,7 +132,7 @@ void Convert(const RowSet& set, std::size_t row, Object& object, const FromJson&
 void ConvertRow(const RowSet& set, std::size_t row, const FromJson& from, const BackToJson& back) {
   Object object = Object::object();
   for (std::size_t column = 0; column < set.columns.size(); ++column) {
-    object[set.columns[column].name] = CellToJson(set.columns[column].type, set.cell(row, column));
+    object.emplace(set.columns[column].name, CellToJson(set.columns[column].type, set.cell(row, column)));
   }
   Convert(set, row, object, from);
   const nlohmann::json returned = back ? back() : nlohmann::json();

@@ -130,7 +130,7 @@ nlohmann::json CellToJson(const std::string& type, const std::optional<std::stri
 Json OrderedRow(const RowSet& set, std::size_t row) {
   Json object = Json::object();
   for (std::size_t column = 0; column < set.columns.size(); ++column) {
-    object[set.columns[column].name] = CellToJson(set.columns[column].type, set.cell(row, column));
+    object.emplace(set.columns[column].name, CellToJson(set.columns[column].type, set.cell(row, column)));
   }
   return object;
 }

@@ -1,7 +1,8 @@
 // Rows: what a statement returned.
 //
 // A row becomes a value of your own type through its JSON: one NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE on the struct is all.
-// The columns are matched by name; those that the struct has not are left out.
+// The columns are matched by name; those that the struct has not are left out. Of columns that share a name the first
+// counts, in as<T>(), get(), text() and json(); get(1) and its like reach the others.
 //
 //   column                          in C++
 //   bool                            bool
