@@ -138,6 +138,31 @@ TEST(RowsTest, TimesOfEveryWritingAreRead) {
   ExpectInvalid([] { Cell("timestamptz", "infinity").scalar<system_clock::time_point>(); }, "column c");
 }
 
+TEST(RowsTest, TimesAreReadWhereTheTypeCanHoldThem) {
+  using Micros = std::chrono::sys_time<std::chrono::microseconds>;
+  constexpr std::chrono::sys_days last = std::chrono::year(9999) / 12 / 31;
+  const Rows rows = Cell("timestamptz", "9999-12-31 23:59:59.999999+00");
+  EXPECT_EQ(rows.scalar<Micros>(), last + std::chrono::days(1) - std::chrono::microseconds(1));
+  EXPECT_EQ(rows.scalar<std::optional<std::chrono::sys_seconds>>(), last + std::chrono::seconds(86'399));
+  EXPECT_EQ(rows.scalar<std::chrono::sys_days>(), last);
+  EXPECT_EQ(Cell("timestamptz", "0001-01-01 00:00:00+00").scalar<std::chrono::sys_days>(),
+            std::chrono::sys_days(std::chrono::year(1) / 1 / 1));
+  ExpectInvalid([&] { rows.scalar<system_clock::time_point>(); },
+                "column c of type timestamptz does not fit the C++ type: a time that the C++ type cannot hold");
+  ExpectInvalid(
+      [] {
+        Make({{"at", "timestamptz"}}, {"9999-12-31 00:00:00+00"}).one<Moment>();
+      },
+      "column at of type timestamptz does not fit the C++ type: a time that the C++ type cannot hold");
+}
+
+TEST(RowsTest, BytesAreReadAsBytesOnly) {
+  ExpectInvalid([] { Cell("bytea", "\\x00ff").scalar<std::vector<std::uint8_t>>(); },
+                "bytes are std::vector<std::byte>");
+  ExpectInvalid([] { Cell("text", "ab").scalar<std::vector<char>>(); }, "bytes are std::vector<std::byte>");
+  EXPECT_EQ(Cell("_int2", "{1,2}").scalar<std::vector<std::uint8_t>>(), (std::vector<std::uint8_t>{1, 2}));
+}
+
 TEST(RowsTest, ArraysAreReadWithQuotesNullsAndDimensions) {
   EXPECT_EQ(Cell("_text", R"({plain,"with \"quotes\", commas",NULL,"NULL",""})").scalar<Json>().dump(),
             R"(["plain","with \"quotes\", commas",null,"NULL",""])");

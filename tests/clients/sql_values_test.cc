@@ -1,11 +1,14 @@
 // Parameters of statements, to the wire; records, to parameters and SQL.
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include <dbos/dbos.h>
@@ -33,6 +36,12 @@ struct User {
   Tag tag;
 };
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(User, id, email, balance, photo, joined, roles, tag)
+
+struct Span {
+  std::chrono::sys_days first;
+  std::chrono::sys_seconds end;
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Span, first, end)
 
 namespace {
 
@@ -96,6 +105,72 @@ TEST(SqlValuesTest, WhatCannotBeHeldNamesTheParameter) {
   ExpectInvalid([&] { runtime::EncodeStatement(std::string("SELECT\0", 7), {}, 0, statement); }, "without NUL");
   ExpectInvalid([&] { runtime::EncodeStatement(std::string((1 << 20) + 1, ' '), {}, 0, statement); }, "1 MiB");
   ExpectInvalid([&] { runtime::EncodeStatement("SELECT :x", SqlParams(65'536, {"x", 1}), 0, statement); }, "65535");
+}
+
+constexpr std::chrono::sys_days kLastDay = std::chrono::year(9999) / 12 / 31;
+constexpr std::chrono::sys_days kFirstDay = std::chrono::year(1) / 1 / 1;
+
+TEST(SqlValuesTest, TimesOfEveryUnitAreWhatTheyAre) {
+  using std::chrono::microseconds;
+  EXPECT_EQ(Wire(kLastDay).timestamptz(), "9999-12-31T00:00:00.000000Z");
+  EXPECT_EQ(Wire(kFirstDay).timestamptz(), "0001-01-01T00:00:00.000000Z");
+  EXPECT_EQ(Wire(std::chrono::sys_seconds(kLastDay) + std::chrono::seconds(86'399)).timestamptz(),
+            "9999-12-31T23:59:59.000000Z");
+  EXPECT_EQ(Wire(kFirstDay + microseconds(1)).timestamptz(), "0001-01-01T00:00:00.000001Z");
+  EXPECT_EQ(Wire(std::chrono::sys_time<std::chrono::hours>(std::chrono::hours(-1))).timestamptz(),
+            "1969-12-31T23:00:00.000000Z");
+  EXPECT_EQ(
+      Wire(std::chrono::sys_time<std::chrono::duration<double>>(std::chrono::duration<double>(1.5))).timestamptz(),
+      "1970-01-01T00:00:01.500000Z");
+  EXPECT_EQ(Wire(std::chrono::sys_time<std::chrono::nanoseconds>::min()).timestamptz(), "1677-09-21T00:12:43.145224Z");
+  EXPECT_EQ(Wire(std::chrono::sys_time<std::chrono::nanoseconds>::max()).timestamptz(), "2262-04-11T23:47:16.854775Z");
+}
+
+TEST(SqlValuesTest, TimesThatHaveNoTextNameTheParameter) {
+  const std::string refused = "parameter :x is no time of the years 1 to 9999";
+  ExpectInvalid([] { Wire(kLastDay + std::chrono::days(1)); }, refused);
+  ExpectInvalid([] { Wire(kFirstDay - std::chrono::microseconds(1)); }, refused);
+  ExpectInvalid([] { Wire(std::chrono::sys_days::max()); }, refused);
+  ExpectInvalid([] { Wire(std::chrono::sys_seconds::min()); }, refused);
+  ExpectInvalid([] { Wire(std::chrono::sys_time<std::chrono::microseconds>::min()); }, refused);
+  const std::chrono::duration<double> nan(std::numeric_limits<double>::quiet_NaN());
+  ExpectInvalid([&] { Wire(std::chrono::sys_time<std::chrono::duration<double>>(nan)); }, refused);
+  ExpectInvalid([] { Wire(std::vector<std::chrono::sys_days>{kLastDay, std::chrono::sys_days::max()}); }, refused);
+}
+
+TEST(RecordsTest, TimesOfEveryUnitAreWhatTheyAre) {
+  v1::SqlStatement statement;
+  runtime::EncodeStatement("", detail::ParamsOf(Span{.first = kFirstDay, .end = std::chrono::sys_seconds(kLastDay)}), 0,
+                           statement);
+  EXPECT_EQ(statement.parameters(0).value().timestamptz(), "9999-12-31T00:00:00.000000Z");
+  EXPECT_EQ(statement.parameters(1).value().timestamptz(), "0001-01-01T00:00:00.000000Z");
+  const SqlParams far = detail::ParamsOf(Span{.first = kLastDay + std::chrono::days(1), .end = {}});
+  ExpectInvalid([&] { runtime::EncodeStatement("", far, 0, statement); }, "parameter :first is no time of the years");
+}
+
+TEST(RecordsTest, WhatMayBeBytesOrNumbersIsRefused) {
+  const auto refused = [](const auto& value) {
+    const nlohmann::json plain = {{"image", value}};
+    EXPECT_EQ(plain.dump(), R"({"image":[1,2]})");
+    ExpectInvalid(
+        [&] {
+          detail::ParamsOf(std::map<std::string, std::decay_t<decltype(value)>>{{"image", value}});
+        },
+        "the member image may be bytes or numbers: bytes are std::vector<std::byte>");
+    const auto nested = detail::ParamsOf(
+        std::map<std::string, std::map<std::string, std::decay_t<decltype(value)>>>{{"j", {{"k", value}}}});
+    v1::SqlStatement statement;
+    runtime::EncodeStatement("", nested, 0, statement);
+    EXPECT_EQ(statement.parameters(0).value().json(), R"({"k":[1,2]})");
+  };
+  refused(std::vector<std::uint8_t>{1, 2});
+  refused(std::vector<std::int8_t>{1, 2});
+  refused(std::vector<char>{1, 2});
+  refused(std::array<std::uint8_t, 2>{1, 2});
+  refused(std::array<std::byte, 2>{std::byte{1}, std::byte{2}});
+  refused(std::optional<std::vector<std::uint8_t>>({1, 2}));
+  const std::map<std::string, std::vector<std::vector<std::uint8_t>>> lists = {{"lists", {{1}}}};
+  ExpectInvalid([&] { detail::ParamsOf(lists); }, "the member lists may be bytes or numbers");
 }
 
 const system_clock::time_point kJoined{std::chrono::microseconds(1'749'983'445'123'456)};

@@ -109,6 +109,26 @@ TEST(ValuesTest, TimesThatCannotBeHeldOrReadAreRefused) {
   }
 }
 
+TEST(ValuesTest, TimesOfEveryUnitAreHeldWhereTheUnitCan) {
+  using Micros = std::chrono::sys_time<std::chrono::microseconds>;
+  constexpr std::chrono::sys_days last = std::chrono::year(9999) / 12 / 31;
+  EXPECT_EQ(Encode(last), "\"9999-12-31T00:00:00.000Z\"");
+  EXPECT_EQ(Decode<std::chrono::sys_days>("\"9999-12-31T23:59:59.999Z\""), last);
+  EXPECT_EQ(Decode<std::chrono::sys_seconds>("\"0001-01-01T00:00:00.9Z\""),
+            std::chrono::sys_seconds(std::chrono::sys_days(std::chrono::year(1) / 1 / 1)));
+  EXPECT_EQ(Decode<Micros>("\"9999-12-31T00:00:00.123456789Z\""), last + std::chrono::microseconds(123'456));
+  EXPECT_EQ(Decode<std::chrono::sys_time<std::chrono::hours>>("\"1969-12-31T23:30:00Z\"").time_since_epoch(),
+            std::chrono::hours(-1));
+  using Narrow = std::chrono::sys_time<std::chrono::duration<std::int32_t>>;
+  EXPECT_EQ(Decode<Narrow>("\"2038-01-19T03:14:06Z\"").time_since_epoch().count(), 2'147'483'646);
+  EXPECT_THROW(Decode<Narrow>("\"2038-01-19T03:14:08Z\""), InvalidArgument);
+  EXPECT_THROW(Encode(last + std::chrono::days(1)), InvalidArgument);
+  for (const char* text : {"-044-03-15T00:00:00Z", "0000-01-01T00:00:00Z", "0001-01-01T00:00:00+01:00",
+                           "9999-12-31T23:59:59-01:00", " 999-01-01T00:00:00Z"}) {
+    EXPECT_THROW(Decode<Micros>('"' + std::string(text) + '"'), InvalidArgument) << text;
+  }
+}
+
 TEST(ValuesTest, BytesAreBase64) {
   std::vector<std::byte> bytes;
   const std::vector<std::string> expected = {"\"\"", "\"AA==\"", "\"AAE=\"", "\"AAEC\"", "\"AAECAw==\""};

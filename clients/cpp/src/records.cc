@@ -108,10 +108,11 @@ SqlValue FromMarked(const nlohmann::json& value) {
     case Mark::kUuid:
       return Uuid{std::move(text)};
     case Mark::kTime:
-      return ParseTime(text);
+      return Micros(std::chrono::microseconds(ParseSigned(text)));
     case Mark::kDate:
       return ParseDate(text);
     case Mark::kJson:
+    case Mark::kSmallNumbers:
       return RawJson{std::move(text)};
     case Mark::kBytes:
       break;
@@ -139,11 +140,11 @@ Json Plain(const nlohmann::json& value) {
   if (const auto* bytes = std::get_if<std::vector<std::byte>>(&field.variant())) return EncodeBase64(*bytes);
   const std::string text(value.get_binary().begin(), value.get_binary().end());
   if (std::holds_alternative<RawJson>(field.variant())) return Json::parse(text);
-  const auto* time = std::get_if<std::chrono::system_clock::time_point>(&field.variant());
+  const auto* time = std::get_if<Micros>(&field.variant());
   return time != nullptr ? FormatTime(*time) : text;
 }
 
-SqlValue FieldOf(const nlohmann::json& value) {
+SqlValue FieldOf(const std::string& member, const nlohmann::json& value) {
   switch (value.type()) {
     case nlohmann::json::value_t::boolean:
       return value.get<bool>();
@@ -156,13 +157,17 @@ SqlValue FieldOf(const nlohmann::json& value) {
     case nlohmann::json::value_t::string:
       return value.get_ref<const std::string&>();
     case nlohmann::json::value_t::binary:
+      if (static_cast<Mark>(value.get_binary().subtype()) == Mark::kSmallNumbers) {
+        throw InvalidArgument("the member " + member + " may be bytes or numbers: bytes are std::vector<std::byte>, " +
+                              "small numbers are std::vector<int>");
+      }
       return FromMarked(value);
     case nlohmann::json::value_t::object:
       return Plain(value);
     case nlohmann::json::value_t::array: {
       if (HoldsObject(value)) return Plain(value);
       SqlValue::Array items;
-      for (const nlohmann::json& item : value) items.push_back(FieldOf(item));
+      for (const nlohmann::json& item : value) items.push_back(FieldOf(member, item));
       return items;
     }
     default:
@@ -194,7 +199,7 @@ SqlParams FieldsOf(const nlohmann::json& record) {
   }
   SqlParams fields;
   for (const auto& [name, value] : record.items()) {
-    if (!value.is_null()) fields.push_back({name, FieldOf(value)});
+    if (!value.is_null()) fields.push_back({name, FieldOf(name, value)});
   }
   return fields;
 }

@@ -110,7 +110,10 @@ class ValueEncoder {
   void operator()(const std::vector<std::byte>& bytes) const {
     to_.set_bytea(reinterpret_cast<const char*>(bytes.data()), bytes.size());  // NOLINT: bytes are bytes
   }
-  void operator()(std::chrono::system_clock::time_point time) const { to_.set_timestamptz(detail::FormatMicros(time)); }
+  void operator()(detail::Micros time) const {
+    if (!detail::HasText(time)) Refuse(parameter_, "is no time of the years 1 to 9999");
+    to_.set_timestamptz(detail::FormatMicros(time));
+  }
   void operator()(std::chrono::year_month_day date) const {
     const int year = static_cast<int>(date.year());
     if (!date.ok() || year < 1 || year > 9999) Refuse(parameter_, "is no date of the years 1 to 9999");

@@ -10,9 +10,6 @@
 namespace dbos::detail {
 namespace {
 
-using std::chrono::milliseconds;
-using std::chrono::system_clock;
-
 constexpr char kBase64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 int Base64Value(char c) {
@@ -48,7 +45,7 @@ int ParseOffset(const std::string& text, std::size_t at) {
   return (zone[0] == '-' ? -1 : 1) * (hours * 60 + minutes);
 }
 
-// Up to nanoseconds are read; what the clock cannot hold is cut.
+// Up to nanoseconds are read, the rest is cut.
 std::int64_t ParseFraction(const std::string& text, std::size_t& at) {
   std::int64_t nanos = 0;
   std::int64_t scale = 100'000'000;
@@ -67,15 +64,27 @@ std::string FormatDate(std::chrono::year_month_day date) {
   return text.data();
 }
 
-std::string FormatMicros(system_clock::time_point time) {
-  const auto whole = std::chrono::floor<std::chrono::microseconds>(time);
-  const auto day = std::chrono::floor<std::chrono::days>(whole);
-  const std::chrono::hh_mm_ss<std::chrono::microseconds> clock(whole - day);
+bool HasText(Micros time) {
+  using std::chrono::year;
+  constexpr std::chrono::sys_days kFirst = year(1) / 1 / 1;
+  constexpr std::chrono::sys_days kEnd = year(10000) / 1 / 1;
+  return time >= kFirst && time < kEnd;
+}
+
+std::string FormatMicros(Micros time) {
+  const auto day = std::chrono::floor<std::chrono::days>(time);
+  const std::chrono::hh_mm_ss<std::chrono::microseconds> clock(time - day);
   std::array<char, 48> text{};
   std::snprintf(text.data(), text.size(), "T%02d:%02d:%02d.%06dZ", static_cast<int>(clock.hours().count()),
                 static_cast<int>(clock.minutes().count()), static_cast<int>(clock.seconds().count()),
                 static_cast<int>(clock.subseconds().count()));
   return FormatDate(std::chrono::year_month_day(day)) + text.data();
+}
+
+std::string FormatTime(Micros time) {
+  if (!HasText(time)) throw InvalidArgument("a time outside of the years 1 to 9999 cannot be written");
+  std::string text = FormatMicros(time);
+  return text.erase(text.size() - 4, 3);  // 123Z of 123456Z
 }
 
 std::chrono::year_month_day ParseDate(const std::string& text) {
@@ -91,20 +100,7 @@ std::chrono::year_month_day ParseDate(const std::string& text) {
   return date;
 }
 
-std::string FormatTime(system_clock::time_point time) {
-  const auto whole = std::chrono::floor<milliseconds>(time);
-  const auto day = std::chrono::floor<std::chrono::days>(whole);
-  const std::chrono::year_month_day date(day);
-  const std::chrono::hh_mm_ss<milliseconds> clock(whole - day);
-  std::array<char, 64> text{};
-  std::snprintf(text.data(), text.size(), "%04d-%02u-%02uT%02d:%02d:%02d.%03dZ", static_cast<int>(date.year()),
-                static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-                static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
-                static_cast<int>(clock.seconds().count()), static_cast<int>(clock.subseconds().count()));
-  return text.data();
-}
-
-system_clock::time_point ParseTime(const std::string& text) {
+ParsedTime ParseTime(const std::string& text) {
   int year = 0;
   unsigned month = 0;
   unsigned day = 0;
@@ -115,7 +111,8 @@ system_clock::time_point ParseTime(const std::string& text) {
   const int fields = std::sscanf(text.c_str(), "%4d-%2u-%2u%*1[Tt ]%2d:%2d:%2d%n", &year, &month, &day, &hour, &minute,
                                  &second, &used);
   const std::chrono::year_month_day date{std::chrono::year(year), std::chrono::month(month), std::chrono::day(day)};
-  if (fields != 6 || !date.ok() || hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 60) {
+  const bool shaped = fields == 6 && text.find_first_not_of("0123456789") == 4;  // "%4d" takes a sign too
+  if (!shaped || !date.ok() || hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 60) {
     throw InvalidArgument("not an RFC 3339 time: \"" + text.substr(0, 40) + "\"");
   }
   auto at = static_cast<std::size_t>(used);
@@ -123,12 +120,18 @@ system_clock::time_point ParseTime(const std::string& text) {
   const std::chrono::minutes offset(ParseOffset(text, at));
   const auto time = std::chrono::sys_days(date) + std::chrono::hours(hour) + std::chrono::minutes(minute) +
                     std::chrono::seconds(second) - offset;
-  if (time <= std::chrono::floor<std::chrono::seconds>(system_clock::time_point::min()) ||
-      time >= std::chrono::floor<std::chrono::seconds>(system_clock::time_point::max())) {
-    throw InvalidArgument("a time that system_clock cannot hold (1678 to 2261 are fine): \"" + text.substr(0, 40) +
-                          "\"");
-  }
-  return system_clock::time_point(time) + std::chrono::duration_cast<system_clock::duration>(fraction);
+  if (!HasText(time)) throw InvalidArgument("not a time of the years 1 to 9999: \"" + text.substr(0, 40) + "\"");
+  return {time, fraction};
+}
+
+void ThrowTimeTooFar(const std::string& text) {
+  throw InvalidArgument("a time that the C++ type cannot hold: \"" + text.substr(0, 40) +
+                        "\"; std::chrono::sys_time<std::chrono::microseconds> holds the years 1 to 9999, "
+                        "system_clock::time_point 1678 to 2261");
+}
+
+void ThrowBytesAsNumbers() {
+  throw InvalidArgument("bytes and text are no array of numbers: bytes are std::vector<std::byte>");
 }
 
 std::string EncodeBase64(const std::vector<std::byte>& bytes) {

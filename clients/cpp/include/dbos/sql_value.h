@@ -6,12 +6,16 @@
 //   bool, integers, double              uint64 only up to the largest int64: beyond it, pass a Numeric
 //   std::string, string_view, char*     text; UTF-8 without NUL
 //   dbos::Numeric{"1.10"}               numeric, exactly as written
-//   std::vector<std::byte>              bytea
-//   std::chrono::system_clock times     timestamptz, to the microsecond
+//   std::vector<std::byte>              bytea; nothing else is
+//   std::chrono::sys_time of any unit   timestamptz, rounded down to the microsecond, years 1 to 9999
 //   std::chrono::year_month_day         date, years 1 to 9999
 //   dbos::Uuid{"..."}                   uuid
 //   dbos::Json, dbos::RawJson           json and jsonb
 //   std::vector of any of these         an array; on SQLite it is JSON text
+//
+// Vectors, arrays and spans of char, signed char, unsigned char (std::uint8_t), arrays and spans of std::byte do not
+// compile: copy bytes into a std::vector<std::byte>, small numbers into a std::vector<int>. As members of records they
+// are an InvalidArgument that names the member; inside of a json column they are numbers.
 //
 // What a type cannot hold is an InvalidArgument that names the parameter, before anything is sent.
 #pragma once
@@ -21,6 +25,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -70,7 +75,7 @@ class SqlValue {
  public:
   using Array = std::vector<SqlValue>;
   using Variant = std::variant<std::monostate, bool, std::int64_t, std::uint64_t, double, std::string, Numeric, Uuid,
-                               std::vector<std::byte>, std::chrono::system_clock::time_point,
+                               std::vector<std::byte>, std::chrono::sys_time<std::chrono::microseconds>,
                                std::chrono::year_month_day, Json, RawJson, Array>;
 
   SqlValue() = default;
@@ -96,15 +101,14 @@ class SqlValue {
   SqlValue(Uuid value) : value_(std::move(value)) {}
   SqlValue(std::vector<std::byte> bytes) : value_(std::move(bytes)) {}
   template <class Duration>
-  SqlValue(std::chrono::time_point<std::chrono::system_clock, Duration> time)
-      : value_(std::chrono::time_point_cast<std::chrono::system_clock::duration>(time)) {}
+  SqlValue(std::chrono::time_point<std::chrono::system_clock, Duration> time) : value_(detail::ToMicros(time)) {}
   SqlValue(std::chrono::year_month_day date) : value_(date) {}
   template <std::same_as<Json> T>
   SqlValue(T value) : value_(std::move(value)) {}
   SqlValue(RawJson value) : value_(std::move(value)) {}
   SqlValue(Array items) : value_(std::move(items)) {}
   template <class T>
-  SqlValue(const std::vector<T>& items) {
+  requires(!detail::kIsUnclear<std::vector<T>>) SqlValue(const std::vector<T>& items) {
     Array& array = value_.emplace<Array>();
     array.reserve(items.size());
     for (const T& item : items) array.emplace_back(item);
@@ -112,6 +116,15 @@ class SqlValue {
   template <class T>
   SqlValue(const std::optional<T>& value) {
     if (value) value_ = SqlValue(*value).value_;
+  }
+  template <class T>
+  requires(detail::kIsUnclear<T>) SqlValue(const T& /*bytes or numbers*/) {
+    static_assert(!detail::kIsUnclear<T>, "bytes are std::vector<std::byte>, small numbers are std::vector<int>");
+  }
+  template <class T, std::size_t N>
+  SqlValue(std::span<T, N> /*view*/) {
+    static_assert(std::is_void_v<T>,
+                  "a span is no parameter: bytes are std::vector<std::byte>, arrays are std::vector");
   }
 
   bool is_null() const { return std::holds_alternative<std::monostate>(value_); }
