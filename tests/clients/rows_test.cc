@@ -50,6 +50,11 @@ struct Moment {
 };
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Moment, at)
 
+struct Weighed {
+  double w = 0;
+};
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Weighed, w)
+
 namespace {
 
 using Cells = std::vector<std::optional<std::string>>;
@@ -190,8 +195,38 @@ TEST(RowsTest, NumbersComeThroughAsTheyAreOrNotAtAll) {
   ExpectInvalid([] { Cell("int8", "5000000000").scalar<int>(); }, "column c of type int8");
   ExpectInvalid([] { Cell("int8", "9007199254740993").scalar<double>(); }, "it would become");
   ExpectInvalid([] { Cell("float8", "1.5").scalar<int>(); }, "it would become 1");
-  ExpectInvalid([] { Cell("numeric", "1.10").scalar<double>(); }, "column c of type numeric");
+  ExpectInvalid(
+      [] { Cell("numeric", "1.10").scalar<double>(); },
+      "column c of type numeric does not fit the C++ type: read a numeric as dbos::Numeric or std::string, or "
+      "CAST it to float8 in the statement: 1.10");
+  ExpectInvalid(
+      [] {
+        Make({{"w", "numeric"}}, {"0.5"}).one<Weighed>();
+      },
+      "column w of type numeric does not fit the C++ type: read a numeric as dbos::Numeric");
+  ExpectInvalid([] { Cell("_numeric", "{1.10}").scalar<std::vector<double>>(); }, "CAST them to float8[]");
   ExpectInvalid([] { Cell("text", "x").scalar<int>(); }, "column c of type text");
+}
+
+TEST(RowsTest, RawJsonIsTheStoredTextByteForByte) {
+  const std::string text = R"({ "b" : 1.0, "a":12345678901234567890.123456789, "b":"\u00e9" })";
+  for (const char* type : {"json", "jsonb", "text", "varchar"}) {
+    const Row row = Cell(type, text).one();
+    EXPECT_EQ(row.get<RawJson>("c").text, text) << type;
+    EXPECT_EQ(row.get<RawJson>(0).text, text) << type;
+    EXPECT_EQ(row.get<std::optional<RawJson>>("c"), RawJson{text}) << type;
+    EXPECT_EQ(Decode<Row>(Encode(row)).get<RawJson>("c").text, text) << type;
+  }
+  EXPECT_EQ(Cell("json", text).scalar<RawJson>().text, text);
+  EXPECT_EQ(Cell("json", std::nullopt).scalar<std::optional<RawJson>>(), std::nullopt);
+  EXPECT_EQ(Cell("json", "null").scalar<std::optional<RawJson>>(), RawJson{"null"});
+  EXPECT_EQ(Cell("bool", "t").scalar<RawJson>().text, "true");
+  EXPECT_EQ(Cell("uuid", "0e37").scalar<RawJson>().text, "\"0e37\"");
+  EXPECT_EQ(Cell("_int4", "{}").scalar<RawJson>().text, "[]");
+  ExpectInvalid([] { Cell("json", std::nullopt).scalar<RawJson>(); }, "column c is NULL");
+  ExpectInvalid([] { Cell("text", "hello").scalar<RawJson>(); },
+                "column c of type text does not fit the C++ type: it is not JSON");
+  ExpectInvalid([] { Cell("json", "1").one().get<RawJson>(1); }, "no column number 1");
 }
 
 TEST(RowsTest, AStructThatDoesNotFitNamesTheColumn) {

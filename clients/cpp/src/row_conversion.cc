@@ -91,6 +91,27 @@ std::string Excerpt(const std::optional<std::string>& text) {
                         ": " + Excerpt(text));
 }
 
+// Why a cell could not be read; where there is another way to read it, that way.
+std::string Reason(const SqlColumn& column, const Failure& failure) {
+  if (column.type == "numeric") {
+    return "read a numeric as dbos::Numeric or std::string, or CAST it to float8 in the statement";
+  }
+  if (column.type == "_numeric") {
+    return "read numerics as std::vector of dbos::Numeric or std::string, or CAST them to float8[] in the statement";
+  }
+  return failure.what;
+}
+
+bool KeepsText(const std::string& type) {
+  return type == "json" || type == "jsonb" || type == "text" || type == "varchar" || type == "bpchar";
+}
+
+void CheckColumn(const RowSet& set, std::size_t column) {
+  if (column < set.columns.size()) return;
+  throw InvalidArgument("the row has no column number " + std::to_string(column) + ", counted from 0; it has " +
+                        ColumnNames(set));
+}
+
 // Whether the number came through as it was.
 bool IsSame(const nlohmann::json& cell, const nlohmann::json& back) {
   if (!cell.is_number() || !back.is_number()) return true;
@@ -123,7 +144,7 @@ void Convert(const RowSet& set, std::size_t row, Object& object, const FromJson&
       found = Culprit(object, from) != name;
       if (found) break;
     }
-    if (!found) ThrowBadCell(set.columns[column], set.cell(row, column), failure->what);
+    if (!found) ThrowBadCell(set.columns[column], set.cell(row, column), Reason(set.columns[column], *failure));
   }
 }
 
@@ -146,10 +167,7 @@ void ConvertRow(const RowSet& set, std::size_t row, const FromJson& from, const 
 }
 
 void ConvertCell(const RowSet& set, std::size_t row, std::size_t column, const FromJson& from, const BackToJson& back) {
-  if (column >= set.columns.size()) {
-    throw InvalidArgument("the row has no column number " + std::to_string(column) + ", counted from 0; it has " +
-                          ColumnNames(set));
-  }
+  CheckColumn(set, column);
   const std::optional<std::string>& text = set.cell(row, column);
   nlohmann::json value = CellToJson(set.columns[column].type, text);
   const std::optional<Failure> failure = Try(from, value);
@@ -161,10 +179,23 @@ void ConvertCell(const RowSet& set, std::size_t row, std::size_t column, const F
       if (done) break;
     }
   }
-  if (!done) ThrowBadCell(set.columns[column], text, failure->what);
+  if (!done) ThrowBadCell(set.columns[column], text, Reason(set.columns[column], *failure));
   if (back && !IsSame(value, back())) {
     ThrowBadCell(set.columns[column], text, "it would become " + back().dump());
   }
+}
+
+std::optional<std::string> StoredJson(const RowSet& set, std::size_t row, std::size_t column, bool nullable) {
+  CheckColumn(set, column);
+  const SqlColumn& described = set.columns[column];
+  const std::optional<std::string>& text = set.cell(row, column);
+  if (!text) {
+    if (!nullable) ThrowBadCell(described, text, "");
+    return std::nullopt;
+  }
+  if (!KeepsText(described.type)) return CellToJson(described.type, text).dump();
+  if (!nlohmann::json::accept(*text)) ThrowBadCell(described, text, "it is not JSON");
+  return text;
 }
 
 }  // namespace dbos::detail

@@ -8,15 +8,20 @@
 //   bool                            bool
 //   int2, int4, int8                any integer that holds the value, std::string
 //   float4, float8                  double
-//   numeric                         dbos::Numeric or std::string, exactly; integers as integers
+//   numeric                         dbos::Numeric or std::string, exactly; integers as integers; never double: CAST it
 //   text, varchar, uuid, ...        std::string; dbos::Uuid
 //   bytea                           std::vector<std::byte>, or std::string in base64
 //   timestamptz                     std::chrono::system_clock::time_point, or std::string in RFC 3339, UTC
 //   timestamp, SQLite's times       the same, taken as UTC
 //   date                            std::chrono::year_month_day, std::string
 //   json, jsonb                     whatever the JSON holds; dbos::RawJson
+//   text that is JSON               dbos::RawJson
 //   arrays                          std::vector, nested ones as well; on SQLite JSON text
 //   NULL                            std::optional of any of these
+//
+// get<RawJson>() and scalar<RawJson>(), also of std::optional, give the stored text of json, jsonb and text byte for
+// byte. A RawJson inside of something else, a struct of as<T>() or a std::vector, is JSON that was read and written
+// again: its keys are sorted, of equal keys one is left, numbers have the digits of int64, uint64 or double.
 //
 // Errors: InvalidArgument that names the column, for a column that is not there, NULL without std::optional, and a
 // value

@@ -29,7 +29,8 @@
 
 namespace dbos {
 
-// JSON text, passed through byte for byte. It is checked to be valid JSON when it is encoded.
+// JSON text, passed through byte for byte. It is checked to be valid JSON when it is encoded. As a part of another
+// value it is read and written again: only what JSON means is kept, in the precision of int64, uint64 and double.
 struct RawJson {
   std::string text = "null";
   bool operator==(const RawJson&) const = default;

@@ -15,6 +15,8 @@
 
 namespace dbos {
 
+struct RawJson;
+
 struct SqlColumn {
   std::string name = {};
   std::string type = {};  // the database's short name: int4, text, timestamptz, _int8 for an array of int8 ...
@@ -51,6 +53,10 @@ using BackToJson = std::function<nlohmann::json()>;
 void ConvertRow(const RowSet& set, std::size_t row, const FromJson& from, const BackToJson& back);
 void ConvertCell(const RowSet& set, std::size_t row, std::size_t column, const FromJson& from, const BackToJson& back);
 
+// The cell's text, which is JSON, where the database keeps JSON or text; of other types the JSON of their value.
+// None: NULL, which is refused unless `nullable`.
+std::optional<std::string> StoredJson(const RowSet& set, std::size_t row, std::size_t column, bool nullable);
+
 template <class T>
 BackToJson BackFrom(const std::optional<T>& value) {
   if constexpr (std::is_constructible_v<nlohmann::json, const T&>) {
@@ -74,10 +80,17 @@ T RowAs(const RowSet& set, std::size_t row) {
 
 template <class T>
 T CellAs(const RowSet& set, std::size_t row, std::size_t column) {
-  std::optional<T> value;
-  ConvertCell(
-      set, row, column, [&](const nlohmann::json& json) { value.emplace(json.get<T>()); }, BackFrom(value));
-  return *std::move(value);
+  if constexpr (std::is_same_v<T, RawJson>) {
+    return T{*StoredJson(set, row, column, /*nullable=*/false)};
+  } else if constexpr (std::is_same_v<T, std::optional<RawJson>>) {
+    std::optional<std::string> text = StoredJson(set, row, column, /*nullable=*/true);
+    return text ? T(typename T::value_type{*std::move(text)}) : T();
+  } else {
+    std::optional<T> value;
+    ConvertCell(
+        set, row, column, [&](const nlohmann::json& json) { value.emplace(json.get<T>()); }, BackFrom(value));
+    return *std::move(value);
+  }
 }
 
 }  // namespace detail
