@@ -102,7 +102,8 @@ class Context {
   }
 
   // Runs SQL in one transaction, with its record: exactly once; see transaction.h. `body` takes a Transaction&. It may
-  // run more than once, and nothing else of this Context may be called in it.
+  // run more than once, and nothing else of this Context may be called in it. Times in what it returns have
+  // milliseconds, as in the result of step(): to keep a row's microseconds return them as std::string.
   template <class F>
   detail::TransactionResult<F> transaction(std::string_view name, F&& body) {
     return transaction(name, TransactionOptions{}, std::forward<F>(body));

@@ -8,10 +8,11 @@
 //   bool                            bool
 //   int2, int4, int8                any integer that holds the value, std::string
 //   float4, float8                  double
-//   numeric                         dbos::Numeric or std::string, exactly; integers as integers; never double: CAST it
+//   numeric                         dbos::Numeric or std::string, exactly; integers as integers; double by CAST
 //   text, varchar, uuid, ...        std::string; dbos::Uuid
 //   bytea                           std::vector<std::byte>, or std::string in base64
-//   timestamptz                     std::chrono::system_clock::time_point, or std::string in RFC 3339, UTC
+//   timestamptz                     std::chrono::sys_time of a unit that holds it: microseconds the years 1 to 9999,
+//                                   system_clock::time_point 1678 to 2261; or std::string in RFC 3339, UTC
 //   timestamp, SQLite's times       the same, taken as UTC
 //   date                            std::chrono::year_month_day, std::string
 //   json, jsonb                     whatever the JSON holds; dbos::RawJson
@@ -19,13 +20,15 @@
 //   arrays                          std::vector, nested ones as well; on SQLite JSON text
 //   NULL                            std::optional of any of these
 //
+// SQLite keeps in a column declared NUMERIC or DECIMAL only what a double holds, some 15 digits, and NULL for a double
+// that is NaN.
+//
 // get<RawJson>() and scalar<RawJson>(), also of std::optional, give the stored text of json, jsonb and text byte for
 // byte. A RawJson inside of something else, a struct of as<T>() or a std::vector, is JSON that was read and written
 // again: its keys are sorted, of equal keys one is left, numbers have the digits of int64, uint64 or double.
 //
 // Errors: InvalidArgument that names the column, for a column that is not there, NULL without std::optional, and a
-// value
-//         that the C++ type cannot hold; or that says how many rows there are where one was wanted.
+//         value that the C++ type cannot hold; or that says how many rows there are where one was wanted.
 // Threads: values; a copy shares the cells.
 #pragma once
 

@@ -5,13 +5,16 @@
 //   nullptr, empty std::optional        NULL
 //   bool, integers, double              uint64 only up to the largest int64: beyond it, pass a Numeric
 //   std::string, string_view, char*     text; UTF-8 without NUL
-//   dbos::Numeric{"1.10"}               numeric, exactly as written
+//   dbos::Numeric{"1.10"}               numeric, exactly as written, but on SQLite see below
 //   std::vector<std::byte>              bytea; nothing else is
 //   std::chrono::sys_time of any unit   timestamptz, rounded down to the microsecond, years 1 to 9999
 //   std::chrono::year_month_day         date, years 1 to 9999
 //   dbos::Uuid{"..."}                   uuid
 //   dbos::Json, dbos::RawJson           json and jsonb
 //   std::vector of any of these         an array; on SQLite it is JSON text
+//
+// SQLite has no numeric. A column declared NUMERIC or DECIMAL keeps of a Numeric what a double holds, some 15 digits;
+// one declared TEXT keeps it as written. A double that is NaN is stored as NULL.
 //
 // Vectors, arrays and spans of char, signed char, unsigned char (std::uint8_t), arrays and spans of std::byte do not
 // compile: copy bytes into a std::vector<std::byte>, small numbers into a std::vector<int>. As members of records they
@@ -37,7 +40,7 @@
 
 namespace dbos {
 
-// An exact decimal number: digits, a point, an exponent; NaN, Infinity.
+// An exact decimal number: digits, a point, an exponent; NaN, Infinity. Not exact in NUMERIC columns of SQLite.
 struct Numeric {
   std::string text = "0";
   bool operator==(const Numeric&) const = default;

@@ -9,12 +9,18 @@
 // recorded result. The body is run again after a conflict with another transaction (serialization failure, deadlock),
 // so it must do nothing but SQL and plain computation.
 //
+// What the body returns comes back as it is recorded, and times are recorded in milliseconds: already in the first run
+// a returned row's time is no longer equal to the microseconds in the table. To compare, return a column of versions,
+// or the time as std::string or dbos::Rows, which keep every digit.
+//
 // Threads:  the body's own.
 // Blocking: every call but defer() is a round trip to the database, up to the limits of TransactionOptions.
 // Errors:   SqlError for what the database says. After one the transaction takes nothing more, and its commit fails,
 //           unless the statement was within a savepoint. InvalidArgument for a statement that cannot be run:
-//           transaction control, parameters that do not match the text. Throws TransactionInterrupted, which is no
-//           std::exception, to leave a body that will be run again.
+//           transaction control, parameters that do not match the text. What the client finds itself, a value that
+//           SQL cannot hold or a typed call that lacks something, was not sent, and leaves the transaction open. What
+//           the sidecar finds, such as a parameter that is missing or unused, rolls it back, savepoints and all. Throws
+//           TransactionInterrupted, which is no std::exception, to leave a body that will be run again.
 // Limits:   SQL of 1 MiB, 65,535 parameters; rows of Limits.max_payload_bytes (4 MiB) for one statement: beyond it,
 //           stream().
 #pragma once
