@@ -9,6 +9,11 @@
 
 namespace dbos::sidecar {
 
+std::string FailureText(std::string_view text) {
+  constexpr std::size_t kBytesMax = 8192;
+  return text.size() <= kBytesMax ? std::string(text) : PrintableText(text, kBytesMax);
+}
+
 SqlFailure AbortedBy(const SqlFailure& earlier) {
   SqlFailure failure;
   failure.sqlstate = "25P02";
@@ -24,13 +29,14 @@ absl::Status BeforeCommit(const absl::Status& status) {
 }
 
 absl::Status TimeIsOver() {
-  return absl::DeadlineExceededError("the transaction's time is over, or it was interrupted: it was rolled back");
+  return absl::DeadlineExceededError(
+      "the transaction's time (its option `timeout`) is over, or it was interrupted: it was rolled back");
 }
 
 absl::Status TooManyRows(std::size_t bytes_max) {
-  return absl::ResourceExhaustedError(
-      absl::StrCat("the statement returns more than ", bytes_max,
-                   " bytes: read it page by page through a cursor, or add a LIMIT; it was rolled back"));
+  return absl::ResourceExhaustedError(absl::StrCat(
+      "the statement returns more than ", bytes_max,
+      " bytes: read it in pages through a cursor, with fewer rows a page, or add a LIMIT; it was rolled back"));
 }
 
 absl::Status NoTransaction() {

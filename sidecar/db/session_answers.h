@@ -4,6 +4,8 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -11,6 +13,10 @@
 #include "sidecar/db/sql_session.h"
 
 namespace dbos::sidecar {
+
+// Part of a failure. What a user's RAISE says may be of any size, and the answer has to fit into a message: 8 KiB of
+// it.
+std::string FailureText(std::string_view text);
 
 // 25P02, to what follows an `earlier` failure in its transaction.
 SqlFailure AbortedBy(const SqlFailure& earlier);

@@ -13,8 +13,7 @@
 // Errors:   Aborted             the connection failed or was lost, and the transaction with it: nothing of it was
 //                               committed. Of Execute: it met another (see Connection)
 //           Unavailable         it was lost after COMMIT was sent, which may have happened. Of Execute and RunScript:
-//           the
-//                               connection failed or was lost
+//                               the connection failed or was lost
 //           DeadlineExceeded    the transaction's time is over, or it was interrupted; it was rolled back
 //           ResourceExhausted   more rows than fit; rolled back
 //           anything else       a fault of the session; rolled back

@@ -313,10 +313,8 @@ Error TransactionPool::Renew(Seat& seat) {
   seat.transaction.reset();
   seat.storage = nullptr;
   absl::StatusOr<std::unique_ptr<TransactionStorage>> fresh = storage_();
-  if (!fresh.ok()) {
-    const bool away = absl::IsUnavailable(fresh.status()) || absl::IsDeadlineExceeded(fresh.status());
-    return {away ? Reason::kDatabaseUnavailable : Reason::kDatabaseError, Message(fresh.status())};
-  }
+  // A wrong URL or a missing grant as well: it is no fault of the workflow's, which waits until that is mended.
+  if (!fresh.ok()) return {Reason::kDatabaseUnavailable, Message(fresh.status())};
   seat.storage = *std::move(fresh);
   seat.transaction.emplace(*seat.storage, records_);
   seat.opened = absl::Now();

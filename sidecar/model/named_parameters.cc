@@ -216,6 +216,10 @@ std::size_t CountCharacters(std::string_view text, std::size_t offset) {
       before.begin(), before.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
 }
 
+std::string MarkOf(const NamedSql& sql, std::size_t first, std::size_t occurrence) {
+  return first == kQuestionMarks ? "?" : absl::StrCat("$", first + sql.occurrences[occurrence]);
+}
+
 absl::Status Fault(const std::string& name, absl::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat("parameter :", PrintableText(name, 100), " ", what));
 }
@@ -246,7 +250,7 @@ absl::StatusOr<NamedSql> ParseNamedSql(std::string_view sql, SqlSyntax syntax) {
 std::string NumberedText(const NamedSql& sql, std::size_t first) {
   std::string text = sql.pieces.front();
   for (std::size_t n = 0; n < sql.occurrences.size(); ++n) {
-    absl::StrAppend(&text, "$", first + sql.occurrences[n], sql.pieces[n + 1]);
+    absl::StrAppend(&text, MarkOf(sql, first, n), sql.pieces[n + 1]);
   }
   return text;
 }
@@ -255,7 +259,7 @@ std::uint32_t PositionIn(const NamedSql& sql, std::size_t first, std::size_t off
   std::size_t piece = 0;
   std::size_t within = offset;  // from the start of `piece`
   for (; piece < sql.occurrences.size() && within >= sql.pieces[piece].size(); ++piece) {
-    const std::size_t number = absl::StrCat("$", first + sql.occurrences[piece]).size();
+    const std::size_t number = MarkOf(sql, first, piece).size();
     if (within < sql.pieces[piece].size() + number) {
       within = sql.pieces[piece].size();
       break;

@@ -41,7 +41,8 @@ struct NamedSql {
 // semicolon at the end, and comments behind it, are cut off.
 absl::StatusOr<NamedSql> ParseNamedSql(std::string_view sql, SqlSyntax syntax);
 
-// The text with `$first`, `$first + 1` ... for the names.
+// The text with `$first`, `$first + 1` ... for the names, or with kQuestionMarks one ? for each of `sql.occurrences`.
+inline constexpr std::size_t kQuestionMarks = 0;
 std::string NumberedText(const NamedSql& sql, std::size_t first);
 
 // Where byte `offset` of NumberedText(sql, first) is, in characters from 1 of the given text.

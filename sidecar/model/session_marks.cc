@@ -22,6 +22,7 @@ std::string Capitals(std::string_view text) {
 // TEMP and HOLD are fine names for columns.
 bool IsLasting(const std::string& before, const std::string& word) {
   if (word == "HOLD") return before == "WITH";
+  if (word == "PG_SETTINGS") return true;
   if (word != "TEMP" && word != "TEMPORARY") return word == "PG_TEMP";
   constexpr absl::string_view kBefore[] = {"CREATE", "REPLACE", "GLOBAL", "LOCAL", "INTO"};
   return absl::c_linear_search(kBefore, before);
@@ -41,11 +42,12 @@ void SessionMarks::Take(const SqlToken& token) {
   const std::string before = std::exchange(before_, "");
   if (token.kind == Kind::kWord) {
     before_ = Capitals(token.text);
-    any_ = any_ || IsLasting(before, before_);
+    any_ = any_ || IsLasting(before, before_) || (is_first_ && before_ == "DO");
   } else if (token.kind == Kind::kQuoted && token.text.size() > 2 && token.text.front() == '"') {
     before_ = Capitals(token.text.substr(1, token.text.size() - 2));
     any_ = any_ || before_ == "PG_TEMP";
   }
+  is_first_ = false;
 }
 
 void SessionMarks::TakeInCall(const SqlToken& token) {

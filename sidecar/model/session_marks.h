@@ -1,5 +1,5 @@
 // SessionMarks: whether a statement may leave something behind in its session: a temporary table, a lock, a setting.
-// What functions of the user's do is not seen.
+// What functions of the user's do is not seen; a DO block may do anything.
 //
 // set_config('name', 'value', true) ends with its transaction, and is how a tenant is set: it leaves nothing behind.
 // Every other form of it may, and so may one that is not understood.
@@ -25,6 +25,7 @@ class SessionMarks {
   void TakeInCall(const SqlToken& token);
 
   bool any_ = false;
+  bool is_first_ = true;
   std::string before_;  // the word or quoted name before, in capitals
   // Of the call of set_config that is open.
   int depth_ = 0;      // of parentheses; 0: none is open

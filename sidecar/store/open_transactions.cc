@@ -5,6 +5,9 @@
 #include <optional>
 #include <random>
 
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+
 #include "sidecar/base/logging.h"
 #include "sidecar/base/mutex.h"
 #include "sidecar/base/status.h"
@@ -15,6 +18,7 @@ namespace {
 
 // A workflow whose last transaction is younger may be in the middle of something.
 constexpr absl::Duration kSweptAfter = absl::Minutes(10);
+constexpr absl::Duration kComplaintPause = absl::Seconds(30);
 
 std::int64_t RandomNumber() {
   std::random_device random;
@@ -88,15 +92,19 @@ class Opening {
 
   absl::StatusOr<std::unique_ptr<TransactionStorage>> Open() {
     std::unique_ptr<SqlSession> session = application_.open_session();
-    ASSIGN_OR_RETURN(const RecordTable table, Table(*session));
+    const absl::StatusOr<RecordTable> known = Table(*session);
+    if (!known.ok()) {
+      Complain(known.status());
+      return known.status();
+    }
+    const RecordTable table = *known;
     return std::make_unique<DatabaseTransactions>(std::move(session), table, identity_, system_.open_session);
   }
 
+  // Also where there was no transaction yet, so that a database that cannot be used is complained of before.
   absl::Status Sweep() {
-    {
-      MutexLock lock(mu_);
-      if (table_ != RecordTable::kTransactionOutputs) return absl::OkStatus();
-    }
+    ASSIGN_OR_RETURN(const RecordTable table, Table(*application_.open_session()));
+    if (table != RecordTable::kTransactionOutputs) return absl::OkStatus();
     const auto system = system_.connect(ConnectionRole::kReader);
     const auto application = application_.connect(ConnectionRole::kReader);
     std::string after;
@@ -107,6 +115,15 @@ class Opening {
   }
 
  private:
+  // Once in a while, as long as it lasts.
+  void Complain(const absl::Status& why) {
+    MutexLock lock(mu_);
+    if (absl::Now() - complained_ < kComplaintPause) return;
+    complained_ = absl::Now();
+    Log(LogLevel::kWarning, "the application database cannot be used: transactions wait until it can",
+        {{"error", Message(why)}});
+  }
+
   absl::StatusOr<RecordTable> Table(SqlSession& session) {
     MutexLock lock(mu_);
     if (table_) return *table_;
@@ -117,7 +134,15 @@ class Opening {
     if (same) {
       ASSIGN_OR_RETURN(table_, WayToRecord(dialect, *other));
     } else {
-      RETURN_IF_ERROR(CreateTransactionOutputs(session, dialect));
+      const absl::Status created = CreateTransactionOutputs(session, dialect);
+      if (absl::IsPermissionDenied(created)) {
+        return absl::FailedPreconditionError(
+            absl::StrCat("the role of application_database_url may not create the table ", dialect.schema,
+                         "transaction_outputs there: grant it CREATE on the database, or run a transaction once with a "
+                         "role that has it: ",
+                         Message(created)));
+      }
+      RETURN_IF_ERROR(created);
       table_ = RecordTable::kTransactionOutputs;
     }
     Log(LogLevel::kInfo, "transactions are ready",
@@ -130,6 +155,7 @@ class Opening {
   const Identity identity_;
   Mutex mu_;
   std::optional<RecordTable> table_ ABSL_GUARDED_BY(mu_);
+  absl::Time complained_ ABSL_GUARDED_BY(mu_) = absl::InfinitePast();
 };
 
 }  // namespace

@@ -20,8 +20,8 @@ absl::StatusOr<bool> IsSameDatabase(Connection& one, Connection& other);
 struct ApplicationTransactions {
   TransactionStorageFactory open;
   // Deletes the records of workflows that are gone, where they are in a database of their own. To be called about once
-  // a minute, by one thread. Blocking: for as long as there is something to delete. Ok, and nothing is done, before the
-  // first storage was opened.
+  // a minute, by one thread. Blocking: for as long as there is something to delete. An error where the application
+  // database cannot be used.
   std::function<absl::Status()> sweep;
 };
 

@@ -30,6 +30,8 @@ struct PostgresQuery {
   BinaryParameters Bind(const Statement& statement) const;
 };
 
+inline constexpr std::size_t kKeptBytesMax = 16 * 1024;
+
 class PostgresCall {
  public:
   // The user's come one by one, and are counted, or dropped.
@@ -46,7 +48,8 @@ class PostgresCall {
   PostgresCall& operator=(const PostgresCall&) = delete;
   ~PostgresCall() = default;
 
-  // Prepared in the session, to be used again. Others are read by the server each time.
+  // Prepared in the session, to be used again, unless its text is long: the server's copy takes many times as much.
+  // Others are read by the server each time.
   PostgresCall&& Kept() && {
     kept_ = true;
     return std::move(*this);
@@ -62,7 +65,7 @@ class PostgresCall {
 
   const std::string& text() const { return text_; }
   void set_text(std::string text) { text_ = std::move(text); }
-  bool kept() const { return kept_; }
+  bool kept() const { return kept_ && text_.size() <= kKeptBytesMax; }
   Rows rows() const { return rows_; }
   // Tells apart what the server has to prepare separately.
   std::string Key() const;

@@ -4,12 +4,14 @@
 
 #include "absl/strings/numbers.h"
 
+#include "sidecar/db/session_answers.h"
+
 namespace dbos::sidecar {
 namespace {
 
 std::string Field(const PGresult* error, int field) {
   const char* text = PQresultErrorField(error, field);
-  return text == nullptr ? "" : text;
+  return text == nullptr ? "" : FailureText(text);
 }
 
 }  // namespace

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/algorithm/container.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
@@ -42,6 +45,14 @@ std::string BeginText(const Dialect& dialect, const TransactionMode& mode) {
                       mode.deferrable ? dialect.deferrable : "");
 }
 
+// Or, by the path of schemas, which of them a name means.
+bool MayChangeTables(const NamedSql& sql) {
+  constexpr absl::string_view kOthers[] = {"SELECT", "INSERT", "UPDATE", "DELETE", "MERGE",   "WITH",    "VALUES",
+                                           "TABLE",  "LOCK",   "SHOW",   "NOTIFY", "EXPLAIN", "TRUNCATE"};
+  if (sql.verb == "SET") return absl::StrContains(absl::AsciiStrToLower(sql.given), "_path");
+  return !absl::c_linear_search(kOthers, sql.verb);
+}
+
 std::int64_t AffectedBy(const PGresult* result) {
   std::int64_t rows = 0;
   return absl::SimpleAtoi(PQcmdTuples(const_cast<PGresult*>(result)), &rows) ? rows : 0;
@@ -63,6 +74,7 @@ void PostgresSession::Begin(const TransactionMode& mode, absl::Time deadline, st
   limits_ = {deadline, rows_bytes_max};
   savepoints_ = 0;
   has_cursor_ = false;
+  tables_changed_ = false;
   state_ = State::kBegun;
 }
 
@@ -80,7 +92,7 @@ PostgresSession::Question PostgresSession::Opening() {
   }
   for (const auto& [sql, values] : std::exchange(deferred_, {})) {
     question.deferred.push_back({sql, question.calls.size()});
-    question.calls.push_back(PostgresCall(*sql, *values).Kept().With(Rows::kDropped));
+    question.calls.push_back(UsersCall(*sql, *values, Rows::kDropped));
   }
   return question;
 }
@@ -177,10 +189,19 @@ absl::StatusOr<SqlAnswer> PostgresSession::Run(const NamedSql& sql, const SqlVal
   return RowsOf(std::move(trip));
 }
 
+// What was prepared for a table as it was is refused once it is another; tried again, the whole transaction would come
+// to the same point.
+PostgresCall PostgresSession::UsersCall(const NamedSql& sql, const SqlValues& values, Rows rows) {
+  const bool keeps = !tables_changed_;
+  tables_changed_ = tables_changed_ || MayChangeTables(sql);
+  PostgresCall call(sql, values);
+  return keeps ? std::move(call).Kept().With(rows) : std::move(call).With(rows);
+}
+
 PostgresSession::Question PostgresSession::Running(const NamedSql& sql, const SqlValues& values) {
   Question question = Opening();
   question.place = {&sql, question.calls.size()};
-  question.calls.push_back(PostgresCall(sql, values).Kept().With(Rows::kTaken));
+  question.calls.push_back(UsersCall(sql, values, Rows::kTaken));
   return question;
 }
 

@@ -91,6 +91,7 @@ class PostgresSession : public SqlSession {
   // The failure of a trip, which aborts the transaction.
   SqlFailure Failed(const PostgresTrip& trip, const Question& question);
   SqlFailure Aborted();
+  PostgresCall UsersCall(const NamedSql& sql, const SqlValues& values, Rows rows);
   Question Running(const NamedSql& sql, const SqlValues& values);
   Question Committing(const Statement* record);
   bool MaySend();
@@ -131,6 +132,7 @@ class PostgresSession : public SqlSession {
   SqlFailure failure_;          // that aborted the transaction
   std::size_t savepoints_ = 0;  // that are set
   bool has_cursor_ = false;
+  bool tables_changed_ = false;   // perhaps, in this transaction
   std::size_t cursor_depth_ = 0;  // savepoints that were set when it was opened
 };
 

@@ -10,6 +10,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 
+#include "sidecar/db/session_answers.h"
 #include "sidecar/db/sqlite/sqlite_errors.h"
 
 namespace dbos::sidecar {
@@ -87,7 +88,7 @@ std::string SqlStateOf(int extended_code, const std::string& message) {
 SqlFailure SqliteFailure(int extended_code, const std::string& message) {
   SqlFailure failure;
   failure.sqlstate = SqlStateOf(extended_code, message);
-  failure.message = message;
+  failure.message = FailureText(message);
   const std::size_t colon = message.find(" constraint failed: ");
   if (colon != std::string::npos) {
     const std::string rest = message.substr(colon + std::string_view(" constraint failed: ").size());

@@ -52,6 +52,9 @@ std::unique_ptr<SQLite::Database> OpenSqliteFile(const std::string& path, Sqlite
   auto database =
       std::make_unique<SQLite::Database>(NameOf(path), flags | (path == kSqliteMemory ? SQLite::OPEN_URI : 0));
   sqlite3_extended_result_codes(database->getHandle(), 1);
+  // A name in quotes that is no column's is a mistake, and not a text.
+  sqlite3_db_config(database->getHandle(), SQLITE_DBCONFIG_DQS_DML, 0, nullptr);
+  sqlite3_db_config(database->getHandle(), SQLITE_DBCONFIG_DQS_DDL, 0, nullptr);
   sqlite3_create_function(database->getHandle(), "octet_length", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC, nullptr,
                           OctetLength, nullptr, nullptr);
   // Before the pragmas: switching to WAL takes a lock.

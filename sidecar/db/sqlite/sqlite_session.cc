@@ -45,9 +45,9 @@ class SqliteSession : public SqlSession {
 
   absl::StatusOr<SqlAnswer> Run(const NamedSql& sql, const SqlValues& values) override {
     return Guard(&sql, [&] {
-      sqlite3_stmt* statement = handle_.PrepareKept(NumberedText(sql, 1));
+      sqlite3_stmt* statement = handle_.PrepareKept(NumberedText(sql, kQuestionMarks));
       const Reset reset(statement);
-      Bind(statement, values);
+      Bind(statement, sql, values);
       SqlRows rows;
       Read(statement, kAllRows, rows);
       rows.affected = Affected(statement, sql, rows);
@@ -58,12 +58,12 @@ class SqliteSession : public SqlSession {
   absl::StatusOr<SqlAnswer> OpenCursor(const NamedSql& sql, const SqlValues& values, std::uint32_t rows) override {
     return Guard(&sql, [&] {
       cursor_.reset();
-      SqliteStatement statement = handle_.Prepare(NumberedText(sql, 1));
+      SqliteStatement statement = handle_.Prepare(NumberedText(sql, kQuestionMarks));
       if (sqlite3_stmt_readonly(statement.get()) == 0 || !sql.is_query) {
         throw SQLite::Exception("syntax error: a cursor holds SELECT, VALUES, or a WITH that writes nothing",
                                 SQLITE_ERROR);
       }
-      Bind(statement.get(), values);
+      Bind(statement.get(), sql, values);
       cursor_ = std::move(statement);
       cursor_depth_ = savepoints_;
       cursor_ended_ = false;
@@ -218,7 +218,7 @@ class SqliteSession : public SqlSession {
       return commits_ ? error : BeforeCommit(error);
     }
     if (sql != nullptr && handle_.error_offset() >= 0) {
-      failure_.position = PositionIn(*sql, 1, static_cast<std::size_t>(handle_.error_offset()));
+      failure_.position = PositionIn(*sql, kQuestionMarks, static_cast<std::size_t>(handle_.error_offset()));
     }
     // Nothing of it can be kept: others may write.
     if (savepoints_ == 0) RollBack();
@@ -302,20 +302,19 @@ class SqliteSession : public SqlSession {
     }
   }
 
-  void Bind(sqlite3_stmt* statement, const SqlValues& values) {
-    bool all = static_cast<std::size_t>(sqlite3_bind_parameter_count(statement)) == values.size();
-    for (std::size_t n = 0; n < values.size() && all; ++n) {
-      const int index = sqlite3_bind_parameter_index(statement, absl::StrCat("$", n + 1).c_str());
-      all = index > 0;
-      if (all) handle_.Check(BindValue(statement, index, *values[n]));
+  // Not by numbers or names, each of which SQLite looks for among all others.
+  void Bind(sqlite3_stmt* statement, const NamedSql& sql, const SqlValues& values) {
+    if (static_cast<std::size_t>(sqlite3_bind_parameter_count(statement)) != sql.occurrences.size()) {
+      throw SQLite::Exception("syntax error: SQLite finds other parameters in the text", SQLITE_ERROR);
     }
-    if (!all) throw SQLite::Exception("syntax error: SQLite finds other parameters in the text", SQLITE_ERROR);
+    int index = 0;
+    for (const std::size_t name : sql.occurrences) handle_.Check(BindValue(statement, ++index, *values[name]));
   }
 
   SqlRows RunWithoutRows(const NamedSql& sql, const SqlValues& values) {
-    sqlite3_stmt* statement = handle_.PrepareKept(NumberedText(sql, 1));
+    sqlite3_stmt* statement = handle_.PrepareKept(NumberedText(sql, kQuestionMarks));
     const Reset reset(statement);
-    Bind(statement, values);
+    Bind(statement, sql, values);
     while (handle_.Step(statement)) {
     }
     return {};
@@ -332,7 +331,7 @@ class SqliteSession : public SqlSession {
       for (std::size_t column = 0; column < rows.columns.size() && !ended; ++column) {
         const int index = static_cast<int>(column);
         std::string& type = rows.columns[column].type;
-        if (type.empty()) type = ValueType(statement, index);
+        LearnType(statement, index, type);
         rows.cells.push_back(CellText(statement, index, type));
         bytes += (rows.cells.back() ? rows.cells.back()->size() : 0) + kSqlCellBytes;
         if (bytes > rows_bytes_max_) throw TooLarge();

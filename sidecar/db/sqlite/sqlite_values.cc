@@ -97,6 +97,29 @@ std::string DeclaredType(sqlite3_stmt* statement, int column) {
   return absl::AsciiStrToLower(declared);
 }
 
+const char* TypeOfStorage(int storage) {
+  switch (storage) {
+    case SQLITE_INTEGER:
+      return "int8";
+    case SQLITE_FLOAT:
+      return "float8";
+    case SQLITE_TEXT:
+      return "text";
+    case SQLITE_BLOB:
+      return "bytea";
+    default:
+      return "";
+  }
+}
+
+// 2026-11-27T12:39:08.5Z as 2026-11-27 12:39:08.5. Other zones stay, which SQLite's functions understand.
+std::string TimeText(std::string text) {
+  const std::size_t t = text.find_first_of("Tt");
+  if (t != std::string::npos) text[t] = ' ';
+  if (!text.empty() && (text.back() == 'Z' || text.back() == 'z')) text.pop_back();
+  return text;
+}
+
 }  // namespace
 
 int BindValue(sqlite3_stmt* statement, int index, const SqlValue& value) {
@@ -115,11 +138,12 @@ int BindValue(sqlite3_stmt* statement, int index, const SqlValue& value) {
     }
     case SqlValue::Type::kBytea:
       return sqlite3_bind_blob64(statement, index, value.text.data(), value.text.size(), SQLITE_STATIC);
+    case SqlValue::Type::kTimestamptz:
+      return BindText(statement, index, TimeText(value.text), SQLITE_TRANSIENT);
     case SqlValue::Type::kArray:
       return BindText(statement, index, ToJson(value), SQLITE_TRANSIENT);
     case SqlValue::Type::kText:
     case SqlValue::Type::kNumeric:
-    case SqlValue::Type::kTimestamptz:
     case SqlValue::Type::kDate:
     case SqlValue::Type::kUuid:
     case SqlValue::Type::kJson:
@@ -145,19 +169,10 @@ std::vector<SqlColumn> ColumnsOf(sqlite3_stmt* statement) {
   return columns;
 }
 
-std::string ValueType(sqlite3_stmt* statement, int column) {
-  switch (sqlite3_column_type(statement, column)) {
-    case SQLITE_INTEGER:
-      return "int8";
-    case SQLITE_FLOAT:
-      return "float8";
-    case SQLITE_TEXT:
-      return "text";
-    case SQLITE_BLOB:
-      return "bytea";
-    default:
-      return "";
-  }
+void LearnType(sqlite3_stmt* statement, int column, std::string& type) {
+  const int storage = sqlite3_column_type(statement, column);
+  if (storage == SQLITE_FLOAT && type == "int8") type = "float8";
+  if (type.empty()) type = TypeOfStorage(storage);
 }
 
 std::string NumberText(double number) {

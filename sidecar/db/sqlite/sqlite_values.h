@@ -1,7 +1,8 @@
 // Values on their way into SQLite and out of it.
 //
-// Arrays go in as JSON text, booleans as 0 and 1, numerics and times as text (a column of type NUMERIC makes a number
-// of them, with a double's digits: exact decimals need a column of type TEXT).
+// Arrays go in as JSON text, booleans as 0 and 1, numerics as text (a column of type NUMERIC makes a number of them,
+// with a double's digits: exact decimals need a column of type TEXT). Times in UTC go in as the text that SQLite's own
+// functions write, so that they compare with theirs.
 //
 // Threads: as the statement. Blocking: never.
 #pragma once
@@ -23,8 +24,9 @@ int BindValue(sqlite3_stmt* statement, int index, const Value& value);
 
 // Names, and the short names of the types, as declared; empty where there is none.
 std::vector<SqlColumn> ColumnsOf(sqlite3_stmt* statement);
-// The short name of the type of the value in the current row; empty for NULL.
-std::string ValueType(sqlite3_stmt* statement, int column);
+// Where a column was declared without a type, the first value that is not NULL decides; integers are float8 from the
+// first number on that is none.
+void LearnType(sqlite3_stmt* statement, int column, std::string& type);
 
 // The value in the current row as PostgreSQL shows it, as a value of `type`.
 std::optional<std::string> CellText(sqlite3_stmt* statement, int column, const std::string& type);

@@ -139,6 +139,39 @@ TEST_P(LostSessionTest, ALostAnswerToCommitIsUnavailableAndNotRepeated) {
   EXPECT_EQ(Count(), "2");
 }
 
+// Kept statements would be refused, again and again.
+TEST_P(LostSessionTest, ATransactionThatChangesATableCanGoOnUsingIt) {
+  for (const char* change : {"ALTER TABLE item ADD COLUMN more INT", "SET LOCAL search_path = other"}) {
+    Begin();
+    Run("CREATE SCHEMA IF NOT EXISTS other");
+    Run("CREATE TABLE IF NOT EXISTS other.item (id INT)");
+    Commit();
+    Begin();
+    EXPECT_EQ(State(Run("SELECT * FROM item")), "");
+    EXPECT_EQ(State(Run(change)), "");
+    EXPECT_EQ(State(Run("SELECT * FROM item")), "") << change;
+    Commit();
+    Begin();
+    while (State(Run("SELECT * FROM item")) == "40001") Begin();
+    Commit();
+  }
+}
+
+TEST_P(LostSessionTest, ALongTextIsNotKeptByTheServer) {
+  Begin();
+  Run("SELECT 1 /*" + std::string(20'000, 'x') + "*/");
+  Run("SELECT 2");
+  EXPECT_EQ(Show(Run("SELECT count(*) FROM pg_prepared_statements WHERE length(statement) > 16000")), "0");
+  EXPECT_EQ(Show(Run("SELECT count(*) FROM pg_prepared_statements WHERE statement = 'SELECT 2'")), "1");
+}
+
+TEST_P(LostSessionTest, AFailureSaysNoMoreThanFitsIntoAMessage) {
+  Begin();
+  const SqlAnswer answer = Run("DO $$ BEGIN RAISE EXCEPTION '%', repeat('x', 9000000); END $$");
+  ASSERT_EQ(State(answer), "P0001");
+  EXPECT_EQ(std::get<SqlFailure>(answer).message, std::string(8192, 'x'));
+}
+
 TEST_P(LostSessionTest, ConflictsSaySo) {
   const auto other = OpenSession();
   other->Begin({}, absl::Now() + absl::Seconds(30), kBytes);

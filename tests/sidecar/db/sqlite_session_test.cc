@@ -57,6 +57,13 @@ TEST_P(SqliteSessionTest, ErrorsHavePostgresCodesAndNames) {
   EXPECT_EQ(failure("SELECT '\xC3\xBC', wrong FROM item").position, 13);
 }
 
+TEST_P(SqliteSessionTest, AQuotedNameThatIsNoColumnsIsAMistakeAndNoText) {
+  Begin();
+  EXPECT_EQ(State(Run("DELETE FROM item WHERE \"nmae\" = 'nmae'")), "42703");
+  Begin();
+  EXPECT_NE(State(Run("CREATE INDEX i ON item (\"nmae\")")), "");
+}
+
 TEST_P(SqliteSessionTest, ConstraintsThatAreDeferredFailTheCommit) {
   database_->Run("CREATE TABLE child (id INTEGER REFERENCES item(id) DEFERRABLE INITIALLY DEFERRED)");
   Begin();

@@ -193,6 +193,9 @@ TEST_F(TransactionPoolTest, ADatabaseThatIsAwayIsTheAnswerAndTheNextIsTriedAfres
   const Conversation caller = TransactionPool::Open();
   opening_ = absl::UnavailableError("away");
   EXPECT_EQ(ErrorOf(Ask(*pool, caller, Begins(true))).reason, Reason::kDatabaseUnavailable);
+  opening_ = absl::FailedPreconditionError("a grant is missing");
+  EXPECT_EQ(ErrorOf(Ask(*pool, caller, Begins(true))).reason, Reason::kDatabaseUnavailable)
+      << "no workflow fails of it";
   opening_ = absl::OkStatus();
   Ask(*pool, caller, Begins(true));
   EXPECT_TRUE(Committed(Ask(*pool, caller, Asks(CommitRequest{{"1"}, 0}))));

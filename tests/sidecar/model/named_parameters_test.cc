@@ -93,6 +93,8 @@ TEST(NamedParametersTest, WhatOutlivesItsTransactionMarksTheSession) {
                                 "SELECT set_config(VARIADIC :all",
                                 "SELECT PG_CATALOG.\"pg_advisory_lock\"(1)",
                                 "CREATE TABLE \"pg_temp\".t (a int)",
+                                "DO $$ BEGIN EXECUTE 'SET ROLE tenant'; END $$",
+                                "UPDATE pg_settings SET setting = 'a' WHERE name = 'x'",
                                 "DECLARE c CURSOR WITH HOLD FOR SELECT 1",
                                 "WITH w AS (SELECT pg_advisory_lock(1)) SELECT * FROM w"}) {
     EXPECT_TRUE(marks(sql)) << sql;
@@ -103,7 +105,8 @@ TEST(NamedParametersTest, WhatOutlivesItsTransactionMarksTheSession) {
         "SELECT set_config('a.b', :v, true)",
         "SELECT pg_catalog.set_config('a.b', concat(:v, ', false'), /* local */ TRUE)",
         "SELECT set_config('a.b', :v, true), set_config('a.c', (SELECT max(id) FROM t WHERE (a, b) = (1, 2)), true)",
-        "SELECT hold, set_config FROM accounts", "DECLARE c CURSOR WITHOUT HOLD FOR SELECT 1"}) {
+        "INSERT INTO t (id) VALUES (1) ON CONFLICT (id) DO NOTHING", "SELECT hold, set_config FROM accounts",
+        "DECLARE c CURSOR WITHOUT HOLD FOR SELECT 1"}) {
     EXPECT_FALSE(marks(sql)) << sql;
   }
 }

@@ -265,6 +265,13 @@ TEST_P(OwnDatabaseTest, ATableThatIsThereIsKept) {
   EXPECT_TRUE((*other)->Recorded(kStep).value());
 }
 
+TEST_P(OwnDatabaseTest, ADatabaseThatCannotBeUsedIsKnownBeforeTheFirstTransaction) {
+  const absl::StatusOr<Database> missing = OpenDatabase(
+      GetParam() == DatabaseKind::kSqlite ? "sqlite:///nowhere/at/all.db" : "postgresql://127.0.0.1:1/none", "dbos");
+  ASSERT_TRUE(missing.ok()) << missing.status();
+  EXPECT_FALSE(OpenTransactions(database_->Open(), *missing, {"executor", "shop"}).sweep().ok());
+}
+
 TEST_P(OwnDatabaseTest, RecordsOfWorkflowsThatAreGoneAreSwept) {
   for (const char* id : {"order-1", "gone", "young"}) {
     TransactionStep step = kStep;
