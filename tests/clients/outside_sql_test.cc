@@ -4,12 +4,14 @@
 #include <chrono>
 #include <cstddef>
 #include <filesystem>
+#include <future>
 #include <iterator>
 #include <memory>
 #include <stdexcept>
 #include <string>
 #include <thread>
 
+#include "clients/cpp/src/channel.h"
 #include "clients/cpp/src/sql_stream.h"
 #include "tests/clients/expect_message.h"
 #include "tests/clients/transaction_fixture.h"
@@ -111,6 +113,17 @@ TEST_F(OutsideSqlTest, ALostAnswerToTheCommitIsInDoubt) {
                }),
                TransactionInDoubt);
   EXPECT_EQ(runs, 1);
+}
+
+TEST(OutsideSqlWithoutASidecarTest, WhatWasNeverSentIsNotInDoubt) {
+  detail::OutsideSql sql(std::make_shared<runtime::SqlStreams>(runtime::OpenChannel("unix:/nowhere/at-all.sock")));
+  const TransactionOptions options = {.timeout = std::chrono::milliseconds(10)};
+  const auto defers = [](Transaction& tx) { tx.defer("INSERT"); };
+  auto deferring = std::async(std::launch::async, [&] { detail::RunOutside(sql, options, defers); });
+  auto asking = std::async(std::launch::async, [&] { detail::RunOutside(sql, options, OneStatement); });
+  EXPECT_THROW(sql.RunSql("INSERT", {}, options), SidecarUnavailable);
+  EXPECT_THROW(deferring.get(), SidecarUnavailable);
+  EXPECT_THROW(asking.get(), SidecarUnavailable);
 }
 
 TEST_F(OutsideSqlTest, RefusalsAreExceptions) {

@@ -30,6 +30,8 @@ class SqlStream {
   virtual void Cancel() = 0;
   // Whether it has answered before: then the other end may have gone away since.
   virtual bool used() const = 0;
+  // Whether the last request may have reached the sidecar. Not without a connection.
+  virtual bool sent() const { return true; }
   // After an exchange that failed: what the sidecar has against all transactions, if it said so. Without a reason: no
   // answer.
   virtual v1::ErrorDetail TakeRefusal() = 0;
@@ -56,6 +58,7 @@ class SqlDoor {
     std::optional<v1::ExecuteResponse> response = std::nullopt;
     std::optional<v1::ErrorDetail> refusal = std::nullopt;
     std::string why_lost = {};
+    bool sent = true;  // false: there was no connection, so that nothing was done
   };
   // One statement that is a whole transaction.
   virtual Executed Execute(const v1::ExecuteRequest& request, std::chrono::milliseconds timeout,

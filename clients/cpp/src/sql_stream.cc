@@ -117,6 +117,7 @@ bool GrpcSqlStream::Exchange(const v1::TransactRequest& request, v1::TransactRes
     stream_->StartCall(&events_);
     if (!Wait(deadline)) return false;
   }
+  sent_ = true;
   thread_.Expect(events_, 2);
   stream_->Write(request, &events_);
   stream_->Read(&response, &events_);
@@ -139,7 +140,7 @@ bool GrpcSqlStream::Wait(SteadyTime deadline) {
 }
 
 SqlStreams::SqlStreams(const std::shared_ptr<grpc::Channel>& channel)
-    : stub_(v1::TransactionService::NewStub(channel)) {
+    : channel_(channel), stub_(v1::TransactionService::NewStub(channel)) {
 }
 
 SqlStreams::~SqlStreams() {
@@ -175,9 +176,11 @@ void SqlStreams::DropIdle() {
 
 SqlDoor::Executed SqlStreams::Execute(const v1::ExecuteRequest& request, std::chrono::milliseconds timeout,
                                       const std::stop_token& stop) {
+  const auto deadline = std::chrono::system_clock::now() + timeout;
+  if (!channel_->WaitForConnected(deadline)) return {.why_lost = "no sidecar answers", .sent = false};
   grpc::ClientContext context;
   context.set_wait_for_ready(true);
-  context.set_deadline(std::chrono::system_clock::now() + timeout);
+  context.set_deadline(deadline);
   const std::stop_callback cancel(stop, [&context] { context.TryCancel(); });
   v1::ExecuteResponse response;
   grpc::Status status;

@@ -85,6 +85,7 @@ class GrpcSqlStream final : public SqlStream {
   bool Exchange(const v1::TransactRequest& request, v1::TransactResponse& response, SteadyTime deadline) override;
   void Cancel() override { context_.TryCancel(); }
   bool used() const override { return used_; }
+  bool sent() const override { return sent_; }
   v1::ErrorDetail TakeRefusal() override;
 
  private:
@@ -97,6 +98,7 @@ class GrpcSqlStream final : public SqlStream {
   bool started_ = false;
   bool finished_ = false;
   bool used_ = false;
+  bool sent_ = false;
 };
 
 class SqlStreams final : public SqlDoor {
@@ -114,6 +116,7 @@ class SqlStreams final : public SqlDoor {
                    const std::stop_token& stop) override;
 
  private:
+  const std::shared_ptr<grpc::Channel> channel_;
   const std::unique_ptr<v1::TransactionService::Stub> stub_;
   SqlEventThread thread_;
   Mutex mu_;

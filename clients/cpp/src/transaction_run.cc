@@ -298,7 +298,7 @@ std::string OutsideRun::Execute(const v1::SqlStatement& statement) {
     }
     if (executed.refusal) {
       AfterRefusal(*executed.refusal);
-    } else if (call_.options.read_only) {
+    } else if (call_.options.read_only || !executed.sent) {
       AfterLoss();
     } else {
       throw TransactionInDoubt("the sidecar went away during the statement, which may have been committed: " +

@@ -129,7 +129,7 @@ const TryEnd& TransactionTry::RollBack(const StoredOutcome* failure) {
 const TryEnd& TransactionTry::Finish(v1::TransactRequest& request) {
   const bool commits = request.has_commit();
   if (!Exchange(request)) {
-    End({.kind = commits ? TryEnd::Kind::kUncertain : TryEnd::Kind::kLost});
+    End({.kind = commits && last_was_sent_ ? TryEnd::Kind::kUncertain : TryEnd::Kind::kLost});
   } else if (response_.has_sql_error()) {
     End({.kind = TryEnd::Kind::kSqlError, .error = ErrorOf(request)});
   } else if (!TakeEnd()) {
@@ -193,6 +193,7 @@ bool TransactionTry::Exchange(v1::TransactRequest& request) {
 
 bool TransactionTry::RefusedByStatus() {
   v1::ErrorDetail refusal = stream_->TakeRefusal();
+  last_was_sent_ = stream_->sent();
   stream_.reset();
   if (refusal.reason() == v1::REASON_UNSPECIFIED) return false;
   response_.Clear();

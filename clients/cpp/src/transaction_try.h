@@ -82,6 +82,7 @@ class TransactionTry final : public detail::SqlConnection {
 
   const Settings settings_;
   std::unique_ptr<SqlStream> stream_;
+  bool last_was_sent_ = true;  // of what got no answer
   SteadyTime deadline_;
   v1::TransactResponse response_;
   std::uint64_t cursor_ = 0;
