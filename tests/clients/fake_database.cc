@@ -1,8 +1,13 @@
 #include "tests/clients/fake_database.h"
 
+#include <atomic>
 #include <chrono>
 #include <utility>
 
+#include <unistd.h>
+
+#include "grpcpp/create_channel.h"
+#include "grpcpp/security/credentials.h"
 #include "grpcpp/server_builder.h"
 #include "gtest/gtest.h"
 
@@ -12,7 +17,22 @@ namespace dbos::testing {
 
 using Lock = std::unique_lock<std::mutex>;
 
-FakeDatabase::FakeDatabase() : server_(grpc::ServerBuilder().RegisterService(this).BuildAndStart()) {
+namespace {
+
+// Nobody else's; it is gone with the server.
+std::string NextAddress() {
+  static std::atomic<int> count = 0;
+  return "unix-abstract:dbos-fake-database-" + std::to_string(getpid()) + "-" + std::to_string(++count);
+}
+
+}  // namespace
+
+FakeDatabase::FakeDatabase()
+    : address_(NextAddress()),
+      server_(grpc::ServerBuilder()
+                  .AddListeningPort(address_, grpc::InsecureServerCredentials())
+                  .RegisterService(this)
+                  .BuildAndStart()) {
 }
 
 FakeDatabase::~FakeDatabase() {
@@ -20,7 +40,7 @@ FakeDatabase::~FakeDatabase() {
 }
 
 std::shared_ptr<grpc::Channel> FakeDatabase::channel() {
-  return server_->InProcessChannel({});
+  return grpc::CreateChannel(address_, grpc::InsecureChannelCredentials());
 }
 
 void FakeDatabase::Then(Script script) {

@@ -57,6 +57,7 @@ class FakeDatabase final : private v1::TransactionService::Service {
   std::vector<v1::ExecuteRequest> executed_;
   int streams_ = 0;
   int ended_ = 0;
+  const std::string address_;
   std::unique_ptr<grpc::Server> server_;
 };
 
