@@ -91,6 +91,14 @@ TEST_F(TransactionFailuresTest, ALostDatabaseIsWaitedForBeyondTheTimeOfTheTransa
   EXPECT_EQ(Shown(), "begin+statement begin+statement begin+statement begin+statement begin+statement commit");
 }
 
+// Each try may cost the sidecar a connection.
+TEST_F(TransactionFailuresTest, ADatabaseThatIsAwayIsAskedLessAndLessOften) {
+  for (int i = 0; i < 15; ++i) ThenRefuse(v1::REASON_DATABASE_UNAVAILABLE, v1::RETRY_CLASS_SAME_REQUEST);
+  const auto begun = std::chrono::steady_clock::now();
+  EXPECT_EQ(Start(Caught).result(), "nothing");
+  EXPECT_GT(std::chrono::steady_clock::now() - begun, std::chrono::milliseconds(700));
+}
+
 TEST_F(TransactionFailuresTest, ALostStreamRunsTheBodyAgain) {
   ThenBreak();
   database_.Then([](const auto&) { return RowsOf({}, {}); });

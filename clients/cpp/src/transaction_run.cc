@@ -162,6 +162,7 @@ std::optional<StepRun::Result> StepRun::AfterRefusal(const v1::ErrorDetail& refu
   }
   if (IsTransient(refusal)) {
     world_.AwaitSidecar();
+    budget_.PauseRegardless();  // it may last for hours, and many may wait
     budget_.Restart();
     return std::nullopt;
   }
