@@ -84,6 +84,7 @@ TEST_P(LostSessionTest, ASessionThatWasLostWhileIdleIsOpenedAgain) {
 // Somebody would have to find out whether it happened.
 TEST_P(LostSessionTest, ACommitThatWasNotSentIsNotInDoubt) {
   const auto insert = ParseNamedSql("INSERT INTO item VALUES (1, 'x')", SqlSyntax::kPostgres);
+  const SqlValues none;
   Begin();
   Insert(2);
   EndSessions();
@@ -102,13 +103,13 @@ TEST_P(LostSessionTest, ACommitThatWasNotSentIsNotInDoubt) {
     Begin();
     EXPECT_TRUE(absl::IsAborted(session_->RunAndCommit(*insert, {}, &record).status()));
     Begin();
-    session_->Defer(*insert, {});
+    session_->Defer(*insert, none);
     EXPECT_TRUE(absl::IsAborted(session_->Commit(nullptr).status()));
   }
   proxy_->SetAccepting(dbos::testing::Accepting::kYes);
   EXPECT_EQ(Count(), "0");
   Begin();
-  session_->Defer(*insert, {});
+  session_->Defer(*insert, none);
   Commit();
   EXPECT_EQ(Count(), "1");
 }
