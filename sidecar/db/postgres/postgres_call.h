@@ -30,7 +30,7 @@ struct PostgresQuery {
   BinaryParameters Bind(const Statement& statement) const;
 };
 
-inline constexpr std::size_t kKeptBytesMax = 16 * 1024;
+inline constexpr std::size_t kKeptBytesMax = 16'384;
 
 class PostgresCall {
  public:

@@ -13,6 +13,9 @@
 //   dbos::Json, dbos::RawJson           json and jsonb
 //   std::vector of any of these         an array; on SQLite it is JSON text
 //
+// A time that goes into a column of PostgreSQL's type timestamp is stored as of the session's time zone, and read as
+// UTC: where the database's zone is another one, use timestamptz.
+//
 // SQLite has no numeric. A column declared NUMERIC or DECIMAL keeps of a Numeric what a double holds, some 15 digits;
 // one declared TEXT keeps it as written. A double that is NaN is stored as NULL.
 //
