@@ -4,10 +4,12 @@
 // set_config('name', 'value', true) ends with its transaction, and is how a tenant is set: it leaves nothing behind.
 // Every other form of it may, and so may one that is not understood.
 //
-// Threads: one at a time. Blocking: never.
+// Threads: one at a time. Blocking: never. Lifetime: the text of the tokens outlives it.
 #pragma once
 
 #include <string>
+
+#include "absl/strings/string_view.h"
 
 #include "sidecar/model/sql_lexer.h"
 
@@ -22,11 +24,11 @@ class SessionMarks {
   bool any() const { return any_ || depth_ > 0; }
 
  private:
-  void TakeInCall(const SqlToken& token);
+  void TakeInCall(absl::string_view text);
 
   bool any_ = false;
   bool is_first_ = true;
-  std::string before_;  // the word or quoted name before, in capitals
+  absl::string_view before_;  // the word or quoted name before
   // Of the call of set_config that is open.
   int depth_ = 0;      // of parentheses; 0: none is open
   int arguments_ = 0;  // before the one that is read
