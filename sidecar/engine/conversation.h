@@ -65,7 +65,7 @@ struct TransactionPool::Seat {
   enum class State {
     kFree,
     kTaken,  // by a thread, or it waits for a worker
-    kSent,   // the poller waits for the database
+    kSent,   // the poller, or who brought the request, waits for the database
     kIdle,   // it is the caller's turn
   };
   State state = State::kTaken;
@@ -77,6 +77,7 @@ struct TransactionPool::Seat {
   bool handled = false;   // a worker is in its transaction, which can be interrupted
   bool overflow = false;
   bool has_group = false;
+  std::uint64_t waits = 0;  // counts the times of kSent
 
   std::unique_ptr<TransactionStorage> storage;  // null: not open yet
   std::optional<Transaction> transaction;       // on it

@@ -19,6 +19,7 @@ class EngineRecords final : public WorkflowRecords {
   ExecutionStanding StandingOf(const ExecutionRef& execution) override { return loop_.StandingOf(execution); }
   // kDatabaseUnavailable also when the time is over; the record may still be written.
   Verdict Record(RecordStepRequest request) override;
+  absl::Duration QuietFor() const override { return loop_.QuietFor(); }
 
  private:
   EngineLoop& loop_;

@@ -44,6 +44,7 @@ class EngineLoop::Threads {
   }
 
   void Post(Event event) {
+    asked_at_ns_.store(NowNs(), std::memory_order_relaxed);
     bool lead = false;
     {
       MutexLock lock(mailbox_mu_);
@@ -58,7 +59,12 @@ class EngineLoop::Threads {
     }
   }
 
-  bool PostRead(Read read) { return callers_->Post(std::move(read)); }
+  bool PostRead(Read read) {
+    asked_at_ns_.store(NowNs(), std::memory_order_relaxed);
+    return callers_->Post(std::move(read));
+  }
+
+  absl::Duration QuietFor() const { return absl::Nanoseconds(NowNs() - asked_at_ns_.load(std::memory_order_relaxed)); }
 
   EngineStatus status() {
     MutexLock lock(engine_mu_);
@@ -108,6 +114,7 @@ class EngineLoop::Threads {
   std::unique_ptr<ReadPool> callers_;
   std::atomic<bool> stopping_{false};
   std::atomic<std::int64_t> commit_started_ns_{0};  // 0: no commit under way
+  std::atomic<std::int64_t> asked_at_ns_{0};
 
   Mutex mailbox_mu_;
   CondVar writer_wake_;
@@ -295,6 +302,9 @@ void EngineLoop::Start() {
 }
 void EngineLoop::Post(Event event) {
   threads_->Post(std::move(event));
+}
+absl::Duration EngineLoop::QuietFor() const {
+  return threads_->QuietFor();
 }
 bool EngineLoop::PostRead(Read read) {
   return threads_->PostRead(std::move(read));

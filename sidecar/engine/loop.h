@@ -54,6 +54,8 @@ class EngineLoop {
 
   // Engine::StandingOf, now.
   ExecutionStanding StandingOf(const ExecutionRef& ref);
+  // Since the last Post or PostRead.
+  absl::Duration QuietFor() const;
 
   // Waits until the engine is drained or the time is over. True: drained.
   bool DrainAndWait(absl::Duration finish_within);

@@ -90,6 +90,8 @@ class WorkflowRecords {
   };
   // Records a step. Returns when it is durable or refused.
   virtual Verdict Record(RecordStepRequest request) = 0;
+  // For how long nobody has asked the engine for anything.
+  virtual absl::Duration QuietFor() const = 0;
 };
 
 class Transaction {

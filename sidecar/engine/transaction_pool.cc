@@ -35,7 +35,7 @@ Error NoTransaction(std::string over) {
 }  // namespace
 
 TransactionPool::TransactionPool(TransactionStorageFactory storage, WorkflowRecords& records, const Options& options)
-    : storage_(std::move(storage)), records_(records), options_(options) {
+    : storage_(std::move(storage)), records_(records), options_(options), spin_(options.spin) {
 }
 
 TransactionPool::~TransactionPool() {
@@ -82,6 +82,7 @@ void TransactionPool::Enter(const std::shared_ptr<Conversation>& conversation, T
   if (turn.request.begin) who = {conversation, HolderOf(*turn.request.begin), absl::Now() + options_.timeout};
   Error refused;
   Seat* seat = nullptr;
+  bool alone = false;
   {
     MutexLock lock(mu_);
     if (conversation->closed) return;
@@ -90,9 +91,11 @@ void TransactionPool::Enter(const std::shared_ptr<Conversation>& conversation, T
       who.shares = candidates_.Has(std::get<ExecuteRequest>(turn.request.command).command.sql, absl::Now());
     }
     refused = Place(*conversation, turn, std::move(who), seat);
+    alone = spin_.waits() && shares != Shares::kNoMore && IsAlone();
   }
   if (!refused.ok()) Answers().Give(std::move(turn), std::move(refused), conversation);
-  if (seat != nullptr) GoOn(*seat, Left::kWithTurn);
+  if (seat == nullptr) return;
+  GoOn(*seat, Left::kWithTurn, alone && records_.QuietFor() > kQuiet ? Waiter::kThisThread : Waiter::kPoller);
 }
 
 // A seat for the turn of `conversation`, or a place in the queue. `who` is empty where the turn begins nothing.
@@ -178,32 +181,42 @@ TransactionPool::Left TransactionPool::Release(Seat& seat, std::unique_ptr<Trans
 }
 
 // ---------------------------------------------------------------- without blocking
-void TransactionPool::GoOn(Seat& seat, Left left) {
-  if (left == Left::kAlone || (left == Left::kWithTurn && TryStart(seat))) return;
+void TransactionPool::GoOn(Seat& seat, Left left, Waiter waiter) {
+  if (left == Left::kAlone || (left == Left::kWithTurn && TryStart(seat, waiter))) return;
   MutexLock lock(mu_);
   Queue(seat);
 }
 
-bool TransactionPool::TryStart(Seat& seat) {
+bool TransactionPool::TryStart(Seat& seat, Waiter waiter) {
   if (!seat.transaction) return false;
   if (!seat.transaction->open() && absl::Now() - seat.opened > options_.recycle) return false;
   seat.sent = seat.group.empty() ? seat.transaction->Start(seat.turn->request, WallMs()) : SendGroup(seat);
-  return seat.sent && Await(seat);
+  return seat.sent && Await(seat, waiter);
 }
 
 // False: nobody needs to wait for the database, or not here.
-bool TransactionPool::Await(Seat& seat) {
+bool TransactionPool::Await(Seat& seat, Waiter waiter) {
   const SqlWait wait = seat.transaction->WaitsFor();
-  MutexLock lock(mu_);
-  if (wait.socket < 0 || stopping_) return false;
-  if (seat.serves != nullptr && seat.serves->closed) {
-    seat.transaction->Interrupt();
-    return false;
+  const bool is_statement = seat.turn && std::holds_alternative<SqlCommand>(seat.turn->request.command);
+  std::uint64_t number = 0;
+  {
+    MutexLock lock(mu_);
+    if (wait.socket < 0 || stopping_) return false;
+    if (seat.serves != nullptr && seat.serves->closed) {
+      seat.transaction->Interrupt();
+      return false;
+    }
+    seat.state = Seat::State::kSent;
+    number = ++seat.waits;
+    seat.limit = seat.group.empty() ? seat.transaction->deadline() : seat.group_limit;
+    LookBy(seat.limit);
+    if (waiter == Waiter::kPoller || wait.for_writing) {
+      watch_.Arm(wait.socket, &seat,
+                 wait.for_writing ? SocketWatch::For::kReadingAndWriting : SocketWatch::For::kReading);
+      return true;
+    }
   }
-  seat.state = Seat::State::kSent;
-  seat.limit = seat.group.empty() ? seat.transaction->deadline() : seat.group_limit;
-  LookBy(seat.limit);
-  watch_.Arm(wait.socket, &seat, wait.for_writing ? SocketWatch::For::kReadingAndWriting : SocketWatch::For::kReading);
+  Spin(seat, number, wait.socket, is_statement ? SpinWait::For::kStatement : SpinWait::For::kEnd);
   return true;
 }
 

@@ -6,9 +6,11 @@
 //
 // What a request asks of the database is sent by the thread that brings it, and one thread, the poller, waits for the
 // answers of all seats (ADR 9). Whatever would block goes to workers, of which there is one for each seat at most:
-// connecting, failures, rollbacks, what is in doubt, SQLite.
+// connecting, failures, rollbacks, what is in doubt, SQLite. The answer to a caller who has the sidecar to himself is
+// waited for by the thread that brings the request, for less than a wake-up of another one would take (ADR 13).
 //
-// Threads:  any. Blocking: never, but for the destructor, which waits for statements that run after interrupting them.
+// Threads:  any. Blocking: Post up to `spin`; the destructor, which waits for statements that run after interrupting
+//           them.
 // Limits:   size + max_overflow seats; kWaitingMax requests that wait.
 #pragma once
 
@@ -29,6 +31,7 @@
 #include "sidecar/base/mutex.h"
 #include "sidecar/engine/group_candidates.h"
 #include "sidecar/engine/socket_watch.h"
+#include "sidecar/engine/spin_wait.h"
 #include "sidecar/engine/transaction.h"
 #include "sidecar/model/pool.h"
 
@@ -42,7 +45,10 @@ class TransactionPool {
     absl::Duration timeout = absl::Seconds(30);
     absl::Duration recycle = absl::InfiniteDuration();  // an older connection is replaced between transactions
     int group_max = 32;                                 // transactions of one statement in one commit; 1: no groups
+    absl::Duration spin = absl::ZeroDuration();  // so long at most a lone caller's request is waited for actively
   };
+  // Who is alone has been so for longer.
+  static constexpr absl::Duration kQuiet = absl::Milliseconds(1);
   // So long at most who could share a commit waits for those who are under way.
   static constexpr absl::Duration kGroupPatience = absl::Milliseconds(5);
   using Usage = PoolUsage;
@@ -64,7 +70,7 @@ class TransactionPool {
   static std::shared_ptr<Conversation> Open(Flush flush = nullptr);
   // The answer to the request before must have come.
   void Post(const std::shared_ptr<Conversation>& conversation, TransactionRequest request, Answer answer);
-  // The caller has gone: an open transaction is rolled back, a statement that runs is ended, no answer comes any more.
+  // The caller has gone: an open transaction is rolled back, a statement that runs is ended. An answer may still come.
   void Close(const std::shared_ptr<Conversation>& conversation);
 
   Usage usage();
@@ -93,10 +99,13 @@ class TransactionPool {
   // Without blocking.
   enum class Shares { kNo, kMay, kNoMore };  // kNoMore: it was in a group that failed
   void Enter(const std::shared_ptr<Conversation>& conversation, Turn turn, Shares shares);
-  bool TryStart(Seat& seat);
-  bool Await(Seat& seat);
+  enum class Waiter { kPoller, kThisThread };
+  bool TryStart(Seat& seat, Waiter waiter = Waiter::kPoller);
+  bool Await(Seat& seat, Waiter waiter = Waiter::kPoller);
+  void Spin(Seat& seat, std::uint64_t wait, int socket, SpinWait::For what);
+  bool IsAlone() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void OnReady(Seat& seat, Answers& answers);
-  void GoOn(Seat& seat, Left left);
+  void GoOn(Seat& seat, Left left, Waiter waiter = Waiter::kPoller);
   Left Answered(Seat& seat, TransactionAnswer answer, Answers& answers);
 
   // The rest blocks.
@@ -139,6 +148,7 @@ class TransactionPool {
   WorkflowRecords& records_;
   const Options options_;
   SocketWatch watch_;
+  SpinWait spin_;
 
   Mutex mu_;
   CondVar work_;
@@ -153,9 +163,10 @@ class TransactionPool {
   std::vector<std::thread> workers_ ABSL_GUARDED_BY(mu_);
   std::size_t idle_workers_ ABSL_GUARDED_BY(mu_) = 0;
   std::uint64_t timeouts_ ABSL_GUARDED_BY(mu_) = 0;
-  absl::Time look_at_ ABSL_GUARDED_BY(mu_) = absl::InfiniteFuture();  // when the poller wakes by itself
-  bool stopping_ ABSL_GUARDED_BY(mu_) = false;                        // nothing begins any more
-  bool workers_stop_ ABSL_GUARDED_BY(mu_) = false;                    // once they have nothing to do
+  absl::Time crowded_at_ ABSL_GUARDED_BY(mu_) = absl::InfinitePast();  // when somebody came who was not alone
+  absl::Time look_at_ ABSL_GUARDED_BY(mu_) = absl::InfiniteFuture();   // when the poller wakes by itself
+  bool stopping_ ABSL_GUARDED_BY(mu_) = false;                         // nothing begins any more
+  bool workers_stop_ ABSL_GUARDED_BY(mu_) = false;                     // once they have nothing to do
   std::thread poller_ ABSL_GUARDED_BY(mu_);
 };
 

@@ -26,6 +26,27 @@ void TransactionPool::PollerMain() {
   }
 }
 
+// ---------------------------------------------------------------- a lone caller
+// Nobody else has been about for a while.
+bool TransactionPool::IsAlone() {
+  const absl::Time now = absl::Now();
+  if (seats_.size() - free_.size() > 1) crowded_at_ = now;
+  return now - crowded_at_ > kQuiet;
+}
+
+// The answer to request `wait` of the seat, taken by this thread if it comes soon, or else left to the poller.
+// Meanwhile a worker may have taken the seat, because its time was over or its caller has gone; then it is not ours any
+// more.
+void TransactionPool::Spin(Seat& seat, std::uint64_t wait, int socket, SpinWait::For what) {
+  if (spin_.IsReadable(socket, what)) {
+    Answers answers;
+    return OnReady(seat, answers);
+  }
+  MutexLock lock(mu_);
+  if (seat.state == Seat::State::kSent && seat.waits == wait) watch_.Arm(socket, &seat, SocketWatch::For::kReading);
+}
+
+// ---------------------------------------------------------------- the limits of time
 // The poller looks at the time at `limit` or before.
 void TransactionPool::LookBy(absl::Time limit) {
   if (limit >= look_at_) return;

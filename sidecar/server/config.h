@@ -48,6 +48,7 @@ struct Config {
   std::map<std::string, std::string> connect_args;
   bool echo = false;               // log every SQL statement
   int transaction_group_max = 32;  // of one statement, in one commit
+  int transaction_spin_us = 300;   // 0: never
   bool hide_parameters = true;     // but not its parameters
   std::string password_file;       // read before each connection whose URL holds no password
   std::string password_command;    // or run

@@ -83,17 +83,16 @@ SettingType SystemPoolSize() {
           [](const Config& config) { return absl::StrCat(config.system_pool_size.value_or(config.pool.size)); }};
 }
 
-SettingType TransactionGroupMax() {
-  constexpr std::int64_t kMost = 256;
-  return {[](const std::string& value, Config& config) -> std::string {
+SettingType NumberSetting(int Config::*setting, int least, int most) {
+  return {[=](const std::string& value, Config& config) -> std::string {
             const std::optional<std::int64_t> number = ParseNumber(value);
-            if (!number || *number < 1 || *number > kMost) {
-              return absl::StrCat("must be a whole number between 1 and ", kMost);
+            if (!number || *number < least || *number > most) {
+              return absl::StrCat("must be a whole number between ", least, " and ", most);
             }
-            config.transaction_group_max = static_cast<int>(*number);
+            config.*setting = static_cast<int>(*number);
             return "";
           },
-          [](const Config& config) { return absl::StrCat(config.transaction_group_max); }};
+          [=](const Config& config) { return absl::StrCat(config.*setting); }};
 }
 
 }  // namespace
@@ -133,7 +132,11 @@ std::vector<Setting> DatabaseSettings() {
                   "the system database past a pooler such as pgbouncer, for migrations, the writer and LISTEN",
                   UrlSetting(&Config::direct_database_url))),
       Make("sidecar.transaction_group_max", "DBOS_TRANSACTION_GROUP_MAX", "transaction-group-max",
-           "transactions of one statement that may share a commit, 1 for none (default 32)", TransactionGroupMax()),
+           "transactions of one statement that may share a commit, 1 for none (default 32)",
+           NumberSetting(&Config::transaction_group_max, 1, 256)),
+      Make("sidecar.transaction_spin_us", "DBOS_TRANSACTION_SPIN_US", "transaction-spin-us",
+           "microseconds that a lone caller's statement is waited for without sleeping, 0 for never (default 300)",
+           NumberSetting(&Config::transaction_spin_us, 0, 1000)),
       Make("sidecar.database_password_file", "DBOS_DATABASE_PASSWORD_FILE", "password-file",
            "file with the password for URLs without one, read again for each connection",
            TextSetting(&Config::password_file)),

@@ -1,6 +1,7 @@
 #include "sidecar/server/sidecar.h"
 
 #include <filesystem>
+#include <thread>
 #include <utility>
 
 #include <malloc.h>
@@ -118,6 +119,8 @@ absl::Status Sidecar::OpenTransactions() {
   options.timeout = config_.pool.timeout;
   options.recycle = config_.pool.recycle;
   options.group_max = config_.transaction_group_max;
+  // The one processor is the database's.
+  if (std::thread::hardware_concurrency() > 1) options.spin = absl::Microseconds(config_.transaction_spin_us);
   transactions_ = std::make_unique<TransactionPool>(std::move(application.open), *records_, options);
   sweeper_ = std::make_unique<PeriodicTask>("records of deleted workflows", kSweepPause, std::move(application.sweep));
   return absl::OkStatus();

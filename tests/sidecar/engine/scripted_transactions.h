@@ -50,6 +50,7 @@ class Script {
   std::deque<absl::StatusOr<GroupVerdict>> groups;  // by default all are committed
   ExecutionStanding standing;
   WorkflowRecords::Verdict record;
+  std::atomic<absl::Duration> quiet_for = absl::InfiniteDuration();
   // Called, if set, while a statement runs, is being sent, while the engine records, or before a rollback.
   std::function<void()> in_run;
   std::function<void()> in_send;
@@ -188,6 +189,7 @@ class ScriptedRecords final : public WorkflowRecords {
     if (script_.in_record) script_.in_record();
     return script_.record;
   }
+  absl::Duration QuietFor() const override { return script_.quiet_for.load(); }
 
  private:
   Script& script_;

@@ -193,12 +193,13 @@ TEST_F(ConfigTest, ReadsEverySettingOfTheCore) {
   File(
       "name: shop\ndbos_system_schema: custom\nsidecar:\n  allowed_uids: [1000, 1001]\n  socket_mode: 0666\n"
       "  log_format: json\n  log_level: debug\n  reflection: off\n  legacy_payloads: on\n  drain_timeout: 3\n  "
-      "transaction_group_max: 1\n  "
+      "transaction_group_max: 1\n  transaction_spin_us: 0\n  "
       "state_dir: /var/lib/dbos\n");
   const auto config = Load();
   ASSERT_TRUE(config.ok()) << Message(config.status());
   EXPECT_EQ(config->schema, "custom");
   EXPECT_EQ(config->transaction_group_max, 1);
+  EXPECT_EQ(config->transaction_spin_us, 0);
   EXPECT_EQ(config->allowed.uids, (std::vector<uid_t>{1000, 1001}));
   EXPECT_EQ(config->socket_mode, 0666U);
   EXPECT_EQ(config->log_format, LogFormat::kJson);
@@ -211,13 +212,26 @@ TEST_F(ConfigTest, ReadsEverySettingOfTheCore) {
 
 TEST_F(ConfigTest, BadValuesNameTheirSourceAndTheRule) {
   File("name: shop\n");
-  const std::map<std::string, std::string> bad = {
-      {"socket-mode", "rw"},   {"allow-uid", "root"},    {"log-level", "loud"},
-      {"log-format", "xml"},   {"reflection", "maybe"},  {"legacy-payloads", "yes"},
-      {"drain-timeout", "-1"}, {"executor-id", "local"}, {"pool-size", "0"},
-      {"max-overflow", "-1"},  {"pool-timeout", "nan"},  {"pool-recycle", "-2"},
-      {"pool-pre-ping", "2"},  {"echo", "debug"},        {"sys-db-pool-size", "many"},
-      {"ping-timeout", "0"},   {"migrations", "on"},     {"schema", ""}};
+  const std::map<std::string, std::string> bad = {{"socket-mode", "rw"},
+                                                  {"allow-uid", "root"},
+                                                  {"log-level", "loud"},
+                                                  {"log-format", "xml"},
+                                                  {"reflection", "maybe"},
+                                                  {"legacy-payloads", "yes"},
+                                                  {"drain-timeout", "-1"},
+                                                  {"executor-id", "local"},
+                                                  {"pool-size", "0"},
+                                                  {"max-overflow", "-1"},
+                                                  {"pool-timeout", "nan"},
+                                                  {"pool-recycle", "-2"},
+                                                  {"pool-pre-ping", "2"},
+                                                  {"echo", "debug"},
+                                                  {"sys-db-pool-size", "many"},
+                                                  {"ping-timeout", "0"},
+                                                  {"migrations", "on"},
+                                                  {"schema", ""},
+                                                  {"transaction-group-max", "0"},
+                                                  {"transaction-spin-us", "1001"}};
   for (const auto& [flag, value] : bad) {
     flags_ = {{flag, value}};
     EXPECT_NE(Fault().find("--" + flag + " must"), std::string::npos) << flag << ": " << Fault();
