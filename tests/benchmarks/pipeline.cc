@@ -6,14 +6,12 @@
 // One thread sends and reads for all connections. Prints {"ready": true} when they are there, waits for a line on
 // standard input, runs, and prints one JSON line: isolation, commits, seconds, median_us, p99_us.
 #include <array>
-#include <cinttypes>
-#include <cstdio>
 #include <deque>
 #include <iostream>
-#include <random>
 
 #include <poll.h>
 
+#include "checkpoints.h"
 #include "latencies.h"
 #include "libpq.h"
 
@@ -22,20 +20,6 @@ namespace {
 
 constexpr int kInFlight = 50;
 constexpr int kTransactionsPerWorkflow = 10;
-
-// Columns, key and indexes of dbos.operation_outputs.
-constexpr char kCheckpoints[] = R"(
-SET client_min_messages = warning;
-DROP TABLE IF EXISTS bench.checkpoints;
-CREATE TABLE bench.checkpoints (
-  workflow_uuid TEXT NOT NULL, function_id INT4 NOT NULL, function_name TEXT NOT NULL DEFAULT '', output TEXT,
-  error TEXT, child_workflow_id TEXT, started_at_epoch_ms BIGINT, completed_at_epoch_ms BIGINT, serialization TEXT,
-  application_name TEXT,
-  retention_timestamp BIGINT NOT NULL DEFAULT (CAST(EXTRACT(epoch FROM now()) * 1000.0 AS BIGINT)),
-  PRIMARY KEY (workflow_uuid, function_id));
-CREATE INDEX ON bench.checkpoints (completed_at_epoch_ms, function_name) INCLUDE (application_name);
-CREATE INDEX ON bench.checkpoints (retention_timestamp);
-CHECKPOINT)";
 
 struct Step {
   const char* name;
@@ -50,16 +34,6 @@ constexpr std::array<Step, 4> kTransaction = {{
      " VALUES ($1, $2, 'one', 'null', $3, $3, 'portable_json', 'bench')"},
     {"commit", "COMMIT"},
 }};
-
-std::string MakeWorkflowId() {
-  static std::mt19937_64 random(std::random_device{}());
-  const std::uint64_t high = random();
-  const std::uint64_t low = random();
-  std::array<char, 37> text{};
-  std::snprintf(text.data(), text.size(), "%08" PRIx64 "-%04" PRIx64 "-4%03" PRIx64 "-8%03" PRIx64 "-%012" PRIx64,
-                high >> 32, high >> 16 & 0xffff, high & 0xfff, low >> 52, low & 0xffffffffffff);
-  return text.data();
-}
 
 // A connection with some transactions in flight: as one ends the next is sent, until the run is over.
 class Pipe {
@@ -159,10 +133,7 @@ Measured Run(const std::string& url, std::size_t connections, double seconds) {
 }
 
 void Main(const std::string& url, std::size_t connections, double seconds) {
-  {
-    const Connection connection = Connect(url);
-    Expect(connection.get(), PQexec(connection.get(), kCheckpoints));
-  }
+  MakeCheckpoints(url);
   nlohmann::json answer = {{"isolation", {{"one", Isolation(url)}}}};
   const Measured measured = Run(url, connections, seconds);
   answer.update(measured.latencies.Summary());

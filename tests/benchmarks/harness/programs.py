@@ -128,10 +128,13 @@ class Binaries:
         self.transactions = build / "tests/benchmarks/dbos-bench-transactions"
         self.bare = build / "tests/benchmarks/dbos-bench-bare"
         self.pipeline = build / "tests/benchmarks/dbos-bench-pipeline"
+        self.relay = build / "tests/benchmarks/dbos-bench-relay"
+        self.relay_load = build / "tests/benchmarks/dbos-bench-relay-load"
         self.proxy = build / "tests/testing/proxy/dbos-pg-proxy"
         self.peer = root / "tests/peer/bench_sdk.mjs"
         self.datasource_peer = root / "tests/peer/bench_datasource.mjs"
-        wanted = [self.sidecar, self.load, self.stub, self.transactions, self.bare, self.pipeline, self.proxy]
+        wanted = [self.sidecar, self.load, self.stub, self.transactions, self.bare, self.pipeline, self.relay,
+                  self.relay_load, self.proxy]
         if not all(path.exists() for path in wanted):
             if not (build / "build.ninja").exists():
                 subprocess.run(["cmake", "--preset", "release", "-B", build], cwd=root, check=True, stdout=2)

@@ -1,4 +1,4 @@
-"""The workload of transactions: the bare pipelined limit, the SDK's data source, and ours; with one database and two.
+"""The workload of transactions: two limits, the SDK's data source, and ours; with one database and two.
 
 A workflow of kind "one" inserts a row in each of its transactions, one of kind "two" reads the balance of an account
 that only its caller uses and writes it back with 1 added; one of kind "deferred" does the same, but does not wait for
@@ -15,6 +15,7 @@ from .workloads import Round, in_turn, metered
 COUNT = 10  # transactions of each workflow in a crowd
 COUNT_ALONE = 20
 CONNECTIONS = (10, 20, 50)  # of the pipelined limit; the best of them counts
+RELAY_CONNECTIONS = 20  # as ours
 
 TABLES = """
 SET client_min_messages = warning;
@@ -37,7 +38,7 @@ def prepare(bench: Bench, *databases: str) -> None:
     bench.postgres.admin.rows("CHECKPOINT")
 
 
-# ---------------------------------------------------------------- the limit
+# ---------------------------------------------------------------- the limits
 def pipelined(bench: Bench) -> dict:
     """The best rate of transactions that are one pipeline each, with none of the SDK's or our work."""
     answers = {}
@@ -54,6 +55,24 @@ def pipelined(bench: Bench) -> dict:
     best = max(answers, key=lambda connections: answers[connections]["rate"])
     rates = {str(connections): answer["rate"] for connections, answer in answers.items()}
     return answers[best] | {"connections": best, "rates": rates}
+
+
+def relayed(bench: Bench) -> dict:
+    """Transactions of kind "two" through a process that only passes frames on: the most that a sidecar can do."""
+    prepare(bench, "transactions_relay")
+    directory = bench.postgres.directory_for_programs
+    address = f"unix:{directory}/relay.sock"
+    serve = [bench.binaries.relay, bench.postgres.url("transactions_relay"), RELAY_CONNECTIONS, address]
+    with running(Program(serve, {}, directory)) as (relay, _):
+        call = [bench.binaries.relay_load, address, bench.seconds]
+        with running(Program(call, {}, directory), sidecar=relay.pid) as (program, pids):
+            answer = metered(bench, program, {}, **pids)
+    for found in (rows_of(bench, "transactions_relay", "checkpoints"),
+                  bench.postgres.database("transactions_relay").number("SELECT sum(balance) FROM bench.accounts")):
+        expect("transactions_relay", "transactions", found, answer["transactions"])
+    answer["rate"] = answer["transactions"] / answer["seconds"]
+    answer["cpu_us"] = {group: 1e6 * cpu / answer["transactions"] for group, cpu in answer.pop("cpu").items()}
+    return answer
 
 
 # ---------------------------------------------------------------- the SDK and ours
@@ -120,11 +139,12 @@ SIDES = {"peer": datasource, "ours": sidecar}
 
 def transactions(bench: Bench, number: int) -> Round:
     sides = in_turn(number, {"bare": lambda: pipelined(bench),
+                             "relay": lambda: relayed(bench),
                              "peer": lambda: measure(bench, "peer", apart=False),
                              "ours": lambda: measure(bench, "ours", apart=False),
                              "peer_apart": lambda: measure(bench, "peer", apart=True),
                              "ours_apart": lambda: measure(bench, "ours", apart=True)})
-    levels = {name: side["isolation"] for name, side in sides.items()}
+    levels = {name: side["isolation"] for name, side in sides.items() if name != "relay"}
     if len({level for kinds in levels.values() for level in kinds.values()}) != 1:
         raise RuntimeError(f"the sides run at different isolation levels: {levels}")
     return sides
