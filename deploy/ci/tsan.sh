@@ -4,7 +4,7 @@
 source "$(dirname "${BASH_SOURCE[0]}")/stage.sh"
 build tsan --target dbos_client_test loop_test rpc_test
 run_tests clients tsan -L '^clients$'
-run_tests loop tsan -R '^(EngineLoopTest|ProbeTest|TransactionPoolTest|PollerTest|GroupsTest)\.'
+run_tests loop tsan -R '^(EngineLoopTest|ProbeTest|TransactionPoolTest|PollerTest|SpinTest|SpinWaitTest|GroupsTest)\.'
 # 140 MiB take longer here than a test may.
-run_tests doors tsan -R '^(SessionTest|UnaryDoorTest|ServicesTest|HealthTest|OutboxTest|SessionTransactionsTest)\.' -E ManyLargeInputs
+run_tests doors tsan -R '^(SessionTest|UnaryDoorTest|ServicesTest|HealthTest|OutboxTest|OneCallbackThreadTest|SessionTransactionsTest)\.' -E ManyLargeInputs
 finish

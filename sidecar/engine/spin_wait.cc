@@ -1,20 +1,19 @@
 #include "sidecar/engine/spin_wait.h"
 
 #include <algorithm>
+#include <chrono>
 
 #include <poll.h>
-
-#include "absl/time/clock.h"
 
 namespace dbos::sidecar {
 namespace {
 
 bool Spin(int socket, absl::Duration time) {
   pollfd file = {.fd = socket, .events = POLLIN, .revents = 0};
-  const absl::Time end = absl::Now() + time;
+  const auto end = std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(time);
   do {
     if (poll(&file, 1, 0) > 0) return true;
-  } while (absl::Now() < end);
+  } while (std::chrono::steady_clock::now() < end);
   return false;
 }
 
