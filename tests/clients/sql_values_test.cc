@@ -207,23 +207,23 @@ std::string Text(const detail::SqlText& text) {
 TEST(RecordsTest, TheSqlIsTheSameOnEveryDatabase) {
   std::size_t first = 0;
   EXPECT_EQ(Text(detail::InsertSql("shop.users", {{{"a", 1}, {"b\"c", 2}}}, first)),
-            R"(INSERT INTO "shop"."users" ("a", "b""c") VALUES (:p1, :p2) RETURNING * -- p1 p2)");
+            R"(INSERT INTO "shop"."users" ("a", "b""c") VALUES (:a_1, :p_2) RETURNING * -- a_1 p_2)");
   first = 0;
   EXPECT_EQ(Text(detail::InsertSql("t", {SqlParams{}}, first)), R"(INSERT INTO "t" DEFAULT VALUES RETURNING * --)");
   EXPECT_EQ(Text(detail::UpsertSql("t", {{"id", 1}, {"n", 2}}, {"id"})),
-            R"(INSERT INTO "t" ("id", "n") VALUES (:p1, :p2) ON CONFLICT ("id") DO UPDATE SET "n" = excluded."n" )"
-            R"(RETURNING * -- p1 p2)");
+            R"(INSERT INTO "t" ("id", "n") VALUES (:id_1, :n_2) ON CONFLICT ("id") DO UPDATE SET "n" = excluded."n" )"
+            R"(RETURNING * -- id_1 n_2)");
   EXPECT_EQ(Text(detail::UpsertSql("t", {{"id", 1}}, {"id"})),
-            R"(INSERT INTO "t" ("id") VALUES (:p1) ON CONFLICT ("id") DO UPDATE SET "id" = excluded."id" )"
-            R"(RETURNING * -- p1)");
+            R"(INSERT INTO "t" ("id") VALUES (:id_1) ON CONFLICT ("id") DO UPDATE SET "id" = excluded."id" )"
+            R"(RETURNING * -- id_1)");
   EXPECT_EQ(Text(detail::SelectSql("t", {{"a", 1}, {"b", nullptr}, {"c", std::vector<int>{1, 2}}}, true)),
-            R"(SELECT * FROM "t" WHERE "a" = :p1 AND "b" IS NULL AND ("c" IN (:p2, :p3)) LIMIT 1 -- p1 p2 p3)");
+            R"(SELECT * FROM "t" WHERE "a" = :a_1 AND "b" IS NULL AND ("c" IN (:c_2, :c_3)) LIMIT 1 -- a_1 c_2 c_3)");
   EXPECT_EQ(Text(detail::SelectSql("t", {{"c", std::vector<std::optional<int>>{1, std::nullopt}}}, false)),
-            R"(SELECT * FROM "t" WHERE ("c" IN (:p1) OR "c" IS NULL) -- p1)");
+            R"(SELECT * FROM "t" WHERE ("c" IN (:c_1) OR "c" IS NULL) -- c_1)");
   EXPECT_EQ(Text(detail::SelectSql("t", {{"c", std::vector<int>{}}}, false)), R"(SELECT * FROM "t" WHERE (FALSE) --)");
   EXPECT_EQ(Text(detail::UpdateSql("t", {{"a", 1}, {"b", nullptr}}, {{"id", 7}})),
-            R"(UPDATE "t" SET "a" = :p1, "b" = :p2 WHERE "id" = :p3 -- p1 p2 p3)");
-  EXPECT_EQ(Text(detail::DeleteSql("t", {{"id", 7}})), R"(DELETE FROM "t" WHERE "id" = :p1 -- p1)");
+            R"(UPDATE "t" SET "a" = :a_1, "b" = :b_2 WHERE "id" = :id_3 -- a_1 b_2 id_3)");
+  EXPECT_EQ(Text(detail::DeleteSql("t", {{"id", 7}})), R"(DELETE FROM "t" WHERE "id" = :id_1 -- id_1)");
 }
 
 TEST(RecordsTest, ManyRecordsShareStatementsWhileTheirColumnsAreTheSame) {
@@ -236,6 +236,29 @@ TEST(RecordsTest, ManyRecordsShareStatementsWhileTheirColumnsAreTheSame) {
     ends.push_back(first);
   }
   EXPECT_EQ(ends, (std::vector<std::size_t>{15'000, 20'001, 20'002}));
+}
+
+TEST(RecordsTest, AStatementHoldsNoMoreRecordsThanAMessageCan) {
+  constexpr std::size_t kHalf = (1 << 20) / 2;
+  const std::string text(kHalf, '7');
+  const std::vector<SqlValue> values = {text,
+                                        Numeric{text},
+                                        Uuid{text},
+                                        RawJson{text},
+                                        std::vector<std::byte>(kHalf),
+                                        Json{{"text", text.substr(11)}},  // and {"text":""}
+                                        std::vector<std::string>{text.substr(5), "abcde"}};
+  for (const SqlValue& value : values) {
+    std::size_t first = 0;
+    detail::InsertSql("t", std::vector<SqlParams>(3, {{"a", value}}), first);
+    EXPECT_EQ(first, 2U) << value.variant().index();
+  }
+  std::size_t first = 0;
+  detail::InsertSql("t", std::vector<SqlParams>(3, {{"a", std::string(3 * kHalf, 'x')}}), first);
+  EXPECT_EQ(first, 1U) << "what is too large by itself goes alone";
+  first = 0;
+  detail::InsertSql("t", std::vector<SqlParams>(3, {{"a", text}, {"b", 1}}), first);
+  EXPECT_EQ(first, 1U) << "numbers count";
 }
 
 TEST(RecordsTest, WhatWouldChangeEveryRowIsRefused) {

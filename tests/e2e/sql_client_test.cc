@@ -106,6 +106,31 @@ TEST_P(SqlClientTest, RecordsAreFoundChangedAndErased) {
   });
 }
 
+TEST_P(SqlClientTest, ManyLargeRecordsTakeAsManyRequestsAsTheyNeed) {
+  Run([](Transaction& tx) {
+    constexpr int kRecords = 8;
+    std::vector<Item> items;
+    for (int id = 1; id <= kRecords; ++id) {
+      items.push_back({.id = id, .name = "n", .image = std::vector<std::byte>(800'000, std::byte{7})});
+    }
+    const auto stored = tx.insert_many("items", items);
+    ASSERT_EQ(stored.size(), kRecords);
+    EXPECT_EQ(stored.back().id, kRecords);
+    EXPECT_EQ(stored.back().image, items.back().image);
+  });
+}
+
+TEST_P(SqlClientTest, AnErrorNamesTheColumnOfAValue) {
+  Run([](Transaction& tx) {
+    try {
+      tx.insert("items", Item{.id = 1, .name = std::string("a\0b", 3)});
+      ADD_FAILURE() << "no error";
+    } catch (const InvalidArgument& error) {
+      EXPECT_NE(std::string(error.what()).find(":name_"), std::string::npos) << error.what();
+    }
+  });
+}
+
 TEST_P(SqlClientTest, AnErrorNamesWhatTheDatabaseSays) {
   Run([](Transaction& tx) { tx.insert("items", Item{.id = 1, .name = "one"}); });
   try {

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <type_traits>
 #include <utility>
 #include <variant>
 
@@ -14,6 +15,9 @@ namespace {
 // SQLite takes 32,766, PostgreSQL 65,535.
 constexpr std::size_t kParametersMax = 30'000;
 constexpr std::size_t kIdentifierMax = 1024;
+// Of the values of one INSERT: the request, and the rows that come back, are then well below what a message may hold.
+constexpr std::size_t kInsertBytesMax = 1 << 20;
+constexpr std::size_t kScalarBytes = 8;
 
 thread_local int record_scopes = 0;
 
@@ -30,6 +34,43 @@ std::string QuotedTable(std::string_view table) {
   return Quoted(table.substr(0, dot)) + "." + Quoted(table.substr(dot + 1));
 }
 
+// About as many as it has on its way.
+std::size_t BytesOf(const SqlValue& value) {
+  const auto bytes_of = [](const auto& held) -> std::size_t {
+    using Held = std::decay_t<decltype(held)>;
+    if constexpr (std::is_same_v<Held, std::string> || std::is_same_v<Held, std::vector<std::byte>>) {
+      return held.size();
+    } else if constexpr (std::is_same_v<Held, Numeric> || std::is_same_v<Held, Uuid> || std::is_same_v<Held, RawJson>) {
+      return held.text.size();
+    } else if constexpr (std::is_same_v<Held, Json>) {
+      return held.dump().size();
+    } else if constexpr (std::is_same_v<Held, SqlValue::Array>) {
+      std::size_t bytes = 0;
+      for (const SqlValue& item : held) bytes += BytesOf(item);
+      return bytes;
+    } else {
+      return kScalarBytes;
+    }
+  };
+  return std::visit(bytes_of, value.variant());
+}
+
+std::size_t BytesOf(const SqlParams& row) {
+  std::size_t bytes = 0;
+  for (const SqlParam& field : row) bytes += BytesOf(field.value);
+  return bytes;
+}
+
+// The start of the names of a column's parameters, so that an error says which column it is about.
+std::string_view ParameterOf(std::string_view column) {
+  constexpr std::size_t kMax = 63;
+  const auto is_letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; };
+  const auto is_of_name = [&](char c) { return is_letter(c) || (c >= '0' && c <= '9'); };
+  const bool is_name =
+      column.size() <= kMax && is_letter(column.front()) && std::all_of(column.begin(), column.end(), is_of_name);
+  return is_name ? column : "p";
+}
+
 // A statement that is being written.
 class Writer {
  public:
@@ -39,9 +80,11 @@ class Writer {
     text_.sql += text;
     return *this;
   }
-  Writer& Value(const SqlValue& value) {
-    text_.params.push_back({"p" + std::to_string(text_.params.size() + 1), value});
-    text_.sql += ":" + text_.params.back().name;
+  Writer& Value(std::string_view column, const SqlValue& value) {
+    std::string name(ParameterOf(column));
+    name += "_" + std::to_string(text_.params.size() + 1);
+    text_.sql += ":" + name;
+    text_.params.push_back({std::move(name), value});
     return *this;
   }
   Writer& Columns(const SqlParams& fields) {
@@ -49,12 +92,12 @@ class Writer {
     return *this;
   }
   Writer& Values(const SqlParams& fields) {
-    for (const SqlParam& field : fields) Add(&field == fields.data() ? "(" : ", ").Value(field.value);
+    for (const SqlParam& field : fields) Add(&field == fields.data() ? "(" : ", ").Value(field.name, field.value);
     return Add(")");
   }
   Writer& Where(const SqlParams& filter) {
     for (const SqlParam& condition : filter) {
-      Add(&condition == filter.data() ? " WHERE " : " AND ").Condition(Quoted(condition.name), condition.value);
+      Add(&condition == filter.data() ? " WHERE " : " AND ").Condition(condition.name, condition.value);
     }
     return *this;
   }
@@ -64,11 +107,11 @@ class Writer {
  private:
   void Condition(const std::string& column, const SqlValue& value) {
     if (value.is_null()) {
-      Add(column).Add(" IS NULL");
+      Add(Quoted(column)).Add(" IS NULL");
     } else if (const auto* any_of = std::get_if<SqlValue::Array>(&value.variant())) {
       AnyOf(column, *any_of);
     } else {
-      Add(column).Add(" = ").Value(value);
+      Add(Quoted(column)).Add(" = ").Value(column, value);
     }
   }
   void AnyOf(const std::string& column, const SqlValue::Array& values) {
@@ -76,12 +119,12 @@ class Writer {
     bool first = true;
     for (const SqlValue& value : values) {
       if (value.is_null()) continue;
-      Add(first ? column + " IN (" : ", ").Value(value);
+      Add(first ? Quoted(column) + " IN (" : ", ").Value(column, value);
       first = false;
     }
     Add(first ? "FALSE" : ")");
     const auto is_null = [](const SqlValue& value) { return value.is_null(); };
-    if (std::any_of(values.begin(), values.end(), is_null)) Add(" OR ").Add(column).Add(" IS NULL");
+    if (std::any_of(values.begin(), values.end(), is_null)) Add(" OR ").Add(Quoted(column)).Add(" IS NULL");
     Add(")");
   }
 
@@ -212,8 +255,11 @@ SqlText InsertSql(std::string_view table, const std::vector<SqlParams>& rows, st
     return writer.Add(" DEFAULT VALUES RETURNING *").Take();
   }
   writer.Add(" (").Columns(head).Add(") VALUES ").Values(head);
+  std::size_t bytes = BytesOf(head);
   for (++first; first < rows.size(); ++first) {
     if (!SameColumns(rows[first], head) || writer.parameters() + head.size() > kParametersMax) break;
+    bytes += BytesOf(rows[first]);
+    if (bytes > kInsertBytesMax) break;
     writer.Add(", ").Values(rows[first]);
   }
   return writer.Add(" RETURNING *").Take();
@@ -253,7 +299,7 @@ SqlText UpdateSql(std::string_view table, const SqlParams& values, const SqlPara
   if (values.empty()) throw InvalidArgument("update has no values to set");
   Writer writer("UPDATE " + QuotedTable(table) + " SET ");
   for (const SqlParam& value : values) {
-    writer.Add(&value == values.data() ? "" : ", ").Add(Quoted(value.name)).Add(" = ").Value(value.value);
+    writer.Add(&value == values.data() ? "" : ", ").Add(Quoted(value.name)).Add(" = ").Value(value.name, value.value);
   }
   return writer.Where(filter).Take();
 }
