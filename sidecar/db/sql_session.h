@@ -81,7 +81,8 @@ class SqlSession {
   // whose `deferred` is its number from 1, and what follows it has not run. Both are borrowed until then.
   virtual void Defer(const NamedSql& sql, const SqlValues& values) = 0;
   virtual absl::StatusOr<SqlAnswer> Run(const NamedSql& sql, const SqlValues& values) = 0;
-  // The first rows of a cursor. Closes the one before. On PostgreSQL only for what a cursor can hold (SELECT, VALUES,
+  // The first rows of a cursor: at most `rows`, and fewer where they are large (CursorPage); `more` says whether others
+  // may follow. Closes the one before. On PostgreSQL only for what a cursor can hold (SELECT, VALUES,
   // WITH that writes nothing); its failure says so.
   virtual absl::StatusOr<SqlAnswer> OpenCursor(const NamedSql& sql, const SqlValues& values, std::uint32_t rows) = 0;
   // InvalidArgument without a cursor.

@@ -117,6 +117,12 @@ TEST_P(SqlClientTest, ManyLargeRecordsTakeAsManyRequestsAsTheyNeed) {
     ASSERT_EQ(stored.size(), kRecords);
     EXPECT_EQ(stored.back().id, kRecords);
     EXPECT_EQ(stored.back().image, items.back().image);
+    int streamed = 0;
+    for (const Row& row : tx.stream("SELECT id, image FROM items ORDER BY id")) {
+      EXPECT_EQ(row.get<int>("id"), ++streamed);
+      EXPECT_EQ(row.get<std::vector<std::byte>>("image"), items.back().image);
+    }
+    EXPECT_EQ(streamed, kRecords) << "a page has fewer rows where they are large";
   });
 }
 

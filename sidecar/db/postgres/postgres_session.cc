@@ -21,8 +21,6 @@
 namespace dbos::sidecar {
 namespace {
 
-constexpr char kCursor[] = "dbos_cursor";
-
 // Behind a pooler, where the session's settings may be anybody's.
 constexpr char kLocalSettings[] =
     "SELECT set_config('synchronous_commit', 'on', true), set_config('DateStyle', 'ISO', true), "
@@ -73,7 +71,7 @@ void PostgresSession::Begin(const TransactionMode& mode, absl::Time deadline, st
   mode_ = mode;
   limits_ = {deadline, rows_bytes_max};
   savepoints_ = 0;
-  has_cursor_ = false;
+  cursor_.reset();
   tables_changed_ = false;
   state_ = State::kBegun;
 }
@@ -247,43 +245,6 @@ PostgresCall PostgresSession::CallOf(const Statement& statement) {
   return std::move(call).Kept();
 }
 
-absl::StatusOr<SqlAnswer> PostgresSession::OpenCursor(const NamedSql& sql, const SqlValues& values,
-                                                      std::uint32_t rows) {
-  if (state_ == State::kAborted) return Aborted();
-  RETURN_IF_ERROR(Ready());
-  Question question = Opening();
-  if (has_cursor_) question.calls.emplace_back(absl::StrCat("CLOSE ", kCursor));
-  const std::string declare = absl::StrCat("DECLARE ", kCursor, " NO SCROLL CURSOR FOR ");
-  PostgresCall call(sql, values);
-  call.set_text(absl::StrCat(declare, call.text()));
-  question.place = {&sql, question.calls.size(), declare.size()};
-  question.calls.push_back(std::move(call));
-  ASSIGN_OR_RETURN(PostgresTrip trip, Send(question.calls, Ends::kNo));
-  if (trip.results.size() >= question.place.call) has_cursor_ = false;  // the one before was closed
-  if (trip.error != nullptr) {
-    SqlFailure failure = Failed(trip, question);
-    if (!sql.is_query && failure.deferred == 0)
-      failure.hint = "A cursor holds SELECT, VALUES, or a WITH that writes nothing.";
-    return failure;
-  }
-  has_cursor_ = true;
-  cursor_depth_ = savepoints_;
-  return Fetch(rows);
-}
-
-absl::StatusOr<SqlAnswer> PostgresSession::Fetch(std::uint32_t rows) {
-  if (state_ == State::kAborted) return Aborted();
-  if (!has_cursor_) return NoCursor();
-  Question question = Opening();
-  question.calls.push_back(PostgresCall(absl::StrCat("FETCH FORWARD ", rows, " FROM ", kCursor)).With(Rows::kTaken));
-  ASSIGN_OR_RETURN(PostgresTrip trip, Send(question.calls, Ends::kNo));
-  if (trip.error != nullptr) return Failed(trip, question);
-  ASSIGN_OR_RETURN(SqlAnswer answer, RowsOf(std::move(trip)));
-  SqlRows& page = std::get<SqlRows>(answer);
-  page.more = page.affected == static_cast<std::int64_t>(rows);
-  return answer;
-}
-
 absl::StatusOr<SqlAnswer> PostgresSession::Savepoint(SavepointAction action) {
   if (action != SavepointAction::kSet && savepoints_ == 0) {
     return NoSavepoint();
@@ -300,8 +261,8 @@ absl::StatusOr<SqlAnswer> PostgresSession::Savepoint(SavepointAction action) {
   ASSIGN_OR_RETURN(const PostgresTrip trip, Send(calls, Ends::kNo));
   if (trip.error != nullptr) return Failed(trip, question);
   savepoints_ = action == SavepointAction::kSet ? savepoints_ + 1 : savepoints_ - 1;
-  if (action == SavepointAction::kRollBack && has_cursor_) has_cursor_ = cursor_depth_ <= savepoints_;
-  if (action == SavepointAction::kRelease && has_cursor_) cursor_depth_ = std::min(cursor_depth_, savepoints_);
+  if (action == SavepointAction::kRollBack && cursor_ && cursor_->depth > savepoints_) cursor_.reset();
+  if (action == SavepointAction::kRelease && cursor_) cursor_->depth = std::min(cursor_->depth, savepoints_);
   return SqlRows();
 }
 

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "sidecar/base/status.h"
+#include "sidecar/db/cursor_page.h"
 #include "sidecar/db/postgres/postgres_catalog.h"
 #include "sidecar/db/postgres/postgres_pipeline.h"
 #include "sidecar/db/sql_session.h"
@@ -117,6 +118,20 @@ class PostgresSession : public SqlSession {
   absl::Status NameTypes(PostgresTrip& trip);
   PostgresCall CallOf(const Statement& statement);
 
+  // Rows that have been fetched wait for the page that they belong to: the next FETCH asks for more than one page only
+  // where rows have become larger.
+  struct Cursor {
+    std::size_t depth = 0;        // savepoints that were set when it was opened
+    std::uint32_t fetch_max = 8;  // rows that one FETCH asks for; grows
+    bool ended = false;
+    std::vector<SqlColumn> columns;
+    std::vector<std::optional<std::string>> ahead;  // rows that have been fetched
+    std::size_t taken = 0;                          // cells of them
+  };
+  absl::StatusOr<std::optional<SqlFailure>> FetchAhead(std::uint32_t rows_max);
+  bool TakeAhead(CursorPage& size, SqlRows& page);
+  absl::StatusOr<std::optional<SqlFailure>> RunDeferred();
+
   PostgresPipeline pipeline_;
   const std::shared_ptr<PostgresCatalog> catalog_;
   std::unordered_map<const Query*, PostgresQuery> queries_;  // as they are sent, in each form
@@ -131,9 +146,8 @@ class PostgresSession : public SqlSession {
   PostgresLimits limits_;
   SqlFailure failure_;          // that aborted the transaction
   std::size_t savepoints_ = 0;  // that are set
-  bool has_cursor_ = false;
-  bool tables_changed_ = false;   // perhaps, in this transaction
-  std::size_t cursor_depth_ = 0;  // savepoints that were set when it was opened
+  std::optional<Cursor> cursor_;
+  bool tables_changed_ = false;  // perhaps, in this transaction
 };
 
 }  // namespace dbos::sidecar

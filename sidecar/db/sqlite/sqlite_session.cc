@@ -1,6 +1,7 @@
 #include "sidecar/db/sqlite/sqlite_session.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -9,6 +10,7 @@
 
 #include "sidecar/base/check.h"
 #include "sidecar/base/status.h"
+#include "sidecar/db/cursor_page.h"
 #include "sidecar/db/session_answers.h"
 #include "sidecar/db/sqlite/sqlite_connection.h"
 #include "sidecar/db/sqlite/sqlite_errors.h"
@@ -49,7 +51,7 @@ class SqliteSession : public SqlSession {
       const Reset reset(statement);
       Bind(statement, sql, values);
       SqlRows rows;
-      Read(statement, kAllRows, rows);
+      ReadAll(statement, rows);
       rows.affected = Affected(statement, sql, rows);
       return rows;
     });
@@ -68,6 +70,7 @@ class SqliteSession : public SqlSession {
       cursor_depth_ = savepoints_;
       cursor_ended_ = false;
       cursor_columns_.clear();
+      row_ahead_.clear();
       return Page(rows);
     });
   }
@@ -149,7 +152,6 @@ class SqliteSession : public SqlSession {
   // kBegun: the database knows nothing of it yet. kAborted: a statement failed.
   enum class State { kNone, kBegun, kOpen, kAborted };
   using Deferred = std::vector<std::pair<const NamedSql*, const SqlValues*>>;
-  static constexpr std::size_t kAllRows = SIZE_MAX;
 
   struct Reset {
     explicit Reset(sqlite3_stmt* used) : statement(used) {}
@@ -320,37 +322,40 @@ class SqliteSession : public SqlSession {
     return {};
   }
 
-  // Appends at most `most` rows; true: the statement has come to its end. Columns are known behind the first step only,
-  // since that is where SQLite notices that a table has changed.
-  bool Read(sqlite3_stmt* statement, std::size_t most, SqlRows& rows) {
-    std::size_t bytes = 0;
-    bool ended = false;
-    for (std::size_t count = 0; count < most && !ended; ++count) {
-      ended = !handle_.Step(statement);
-      if (rows.columns.empty()) rows.columns = ColumnsOf(statement);
-      for (std::size_t column = 0; column < rows.columns.size() && !ended; ++column) {
-        const int index = static_cast<int>(column);
-        std::string& type = rows.columns[column].type;
-        LearnType(statement, index, type);
-        rows.cells.push_back(CellText(statement, index, type));
-        bytes += (rows.cells.back() ? rows.cells.back()->size() : 0) + kSqlCellBytes;
-        if (bytes > rows_bytes_max_) throw TooLarge();
-      }
+  void ReadAll(sqlite3_stmt* statement, SqlRows& rows) {
+    for (std::size_t bytes = 0; handle_.Step(statement);) {
+      bytes += ReadRow(statement, rows);
+      if (bytes > rows_bytes_max_) throw TooLarge();
     }
-    for (SqlColumn& column : rows.columns) {
-      if (column.type.empty()) column.type = "text";
-    }
-    return ended;
+    Complete(statement, rows);
   }
 
   SqlRows Page(std::uint32_t most) {
     SqlRows page;
     page.columns = cursor_columns_;
-    page.more = !cursor_ended_ && !Read(cursor_.get(), most, page);
-    cursor_ended_ = !page.more;
+    page.cells = std::exchange(row_ahead_, {});
+    CursorPage size(most, rows_bytes_max_);
+    if (!page.cells.empty()) size.Takes(BytesOf(page.cells));
+    while (!size.is_full() && !cursor_ended_ && row_ahead_.empty()) {
+      cursor_ended_ = !handle_.Step(cursor_.get());
+      if (!cursor_ended_) TakeRow(size, page);
+    }
+    Complete(cursor_.get(), page);
     cursor_columns_ = page.columns;
+    page.more = !cursor_ended_;
     page.affected = CountRows(page);
     return page;
+  }
+
+  // Into the page, or what does not fit into it kept for the next one.
+  void TakeRow(CursorPage& size, SqlRows& page) {
+    const std::size_t before = page.cells.size();
+    const std::size_t bytes = ReadRow(cursor_.get(), page);
+    if (bytes > rows_bytes_max_) throw TooLarge();
+    if (size.Takes(bytes)) return;
+    const auto row = page.cells.begin() + static_cast<std::ptrdiff_t>(before);
+    row_ahead_.assign(std::move_iterator(row), std::move_iterator(page.cells.end()));
+    page.cells.erase(row, page.cells.end());
   }
 
   static std::int64_t CountRows(const SqlRows& rows) {
@@ -381,6 +386,7 @@ class SqliteSession : public SqlSession {
 
   SqliteStatement cursor_;
   std::vector<SqlColumn> cursor_columns_;
+  std::vector<std::optional<std::string>> row_ahead_;  // has been read, and did not fit into its page
   bool cursor_ended_ = false;
   std::size_t cursor_depth_ = 0;  // savepoints that were set when it was opened
 };

@@ -13,6 +13,8 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 
+#include "sidecar/db/cursor_page.h"
+
 namespace dbos::sidecar {
 namespace {
 
@@ -206,6 +208,24 @@ std::optional<std::string> CellText(sqlite3_stmt* statement, int column, const s
   const auto size = static_cast<std::size_t>(sqlite3_column_bytes(statement, column));
   const std::string text = size == 0 ? "" : std::string(static_cast<const char*>(bytes), size);
   return blob ? absl::StrCat("\\x", absl::BytesToHexString(text)) : text;
+}
+
+std::size_t ReadRow(sqlite3_stmt* statement, SqlRows& rows) {
+  if (rows.columns.empty()) rows.columns = ColumnsOf(statement);
+  const std::size_t before = rows.cells.size();
+  int column = 0;
+  for (SqlColumn& shown : rows.columns) {
+    LearnType(statement, column, shown.type);
+    rows.cells.push_back(CellText(statement, column++, shown.type));
+  }
+  return BytesOf(SqlCells(rows.cells).subspan(before));
+}
+
+void Complete(sqlite3_stmt* statement, SqlRows& rows) {
+  if (rows.columns.empty()) rows.columns = ColumnsOf(statement);
+  for (SqlColumn& column : rows.columns) {
+    if (column.type.empty()) column.type = "text";
+  }
 }
 
 }  // namespace dbos::sidecar

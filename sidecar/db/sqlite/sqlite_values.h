@@ -31,6 +31,12 @@ void LearnType(sqlite3_stmt* statement, int column, std::string& type);
 // The value in the current row as PostgreSQL shows it, as a value of `type`.
 std::optional<std::string> CellText(sqlite3_stmt* statement, int column, const std::string& type);
 
+// Appends the current row, and names the columns if it is the first: they are known behind the first step only, since
+// that is where SQLite notices that a table has changed. Returns its bytes.
+std::size_t ReadRow(sqlite3_stmt* statement, SqlRows& rows);
+// Behind the last row: columns whose types nothing has shown are text.
+void Complete(sqlite3_stmt* statement, SqlRows& rows);
+
 // The shortest decimal text that reads back as this number.
 std::string NumberText(double number);
 

@@ -51,6 +51,26 @@ class DeferredSessionTest : public SessionFixture {
   std::deque<Kept> kept_;  // borrowed by the session
 };
 
+// Rows of the cursor that have been read ahead, or its end, do not keep them back.
+TEST_P(DeferredSessionTest, TheyRunWithAFetchThatHasItsRowsAlready) {
+  constexpr int kLarge = 300'000;
+  Begin();
+  for (const int id : {1, 2, 3}) DeferInsert(id, std::string(kLarge, 'x'));
+  ASSERT_EQ(std::get<SqlRows>(OpenCursor("SELECT id, name FROM item WHERE id < 10 ORDER BY id", 100)).affected, 1);
+  DeferInsert(11);
+  EXPECT_EQ(std::get<SqlRows>(Answer(session_->Fetch(100))).affected, 1);
+  EXPECT_EQ(Show(Run("SELECT count(*) FROM item")), "4");
+  EXPECT_EQ(std::get<SqlRows>(Answer(session_->Fetch(100))).affected, 1);
+  EXPECT_EQ(std::get<SqlRows>(Answer(session_->Fetch(100))).affected, 0);
+  DeferInsert(12);
+  EXPECT_EQ(std::get<SqlRows>(Answer(session_->Fetch(100))).affected, 0);
+  EXPECT_EQ(Show(Run("SELECT count(*) FROM item")), "5");
+  DeferInsert(12);
+  const SqlFailure failure = FailureOf(Answer(session_->Fetch(100)));
+  EXPECT_EQ(failure.sqlstate, "23505");
+  EXPECT_EQ(failure.deferred, 1U);
+}
+
 TEST_P(DeferredSessionTest, TheyRunInTheirOrderBeforeTheNextStatement) {
   Begin();
   DeferInsert(1, "one");
