@@ -128,7 +128,7 @@ TEST(CockroachStatementsTest, AllAreCollectedAndNoneUsesWhatItLacks) {
                            "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY",
                            "DEALLOCATE",
                            "DECLARE dbos_cursor",
-                           "FETCH FORWARD 5",
+                           "FETCH FORWARD 1",
                            "CLOSE dbos_cursor",
                            "ROLLBACK TO SAVEPOINT",
                            "RELEASE SAVEPOINT",
