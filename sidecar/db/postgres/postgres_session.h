@@ -20,6 +20,17 @@
 
 namespace dbos::sidecar {
 
+// Rows that have been fetched wait for the page that they belong to: the next FETCH asks for more than one page only
+// where rows have become larger.
+struct PostgresCursor {
+  std::size_t depth = 0;        // savepoints that were set when it was opened
+  std::uint32_t fetch_max = 8;  // rows that one FETCH asks for; grows
+  bool ended = false;
+  std::vector<SqlColumn> columns;
+  std::vector<std::optional<std::string>> ahead;  // rows that have been fetched
+  std::size_t taken = 0;                          // cells of them
+};
+
 class PostgresSession : public SqlSession {
  public:
   PostgresSession(PostgresParameters parameters, PasswordSource password, const std::string& schema,
@@ -118,16 +129,6 @@ class PostgresSession : public SqlSession {
   absl::Status NameTypes(PostgresTrip& trip);
   PostgresCall CallOf(const Statement& statement);
 
-  // Rows that have been fetched wait for the page that they belong to: the next FETCH asks for more than one page only
-  // where rows have become larger.
-  struct Cursor {
-    std::size_t depth = 0;        // savepoints that were set when it was opened
-    std::uint32_t fetch_max = 8;  // rows that one FETCH asks for; grows
-    bool ended = false;
-    std::vector<SqlColumn> columns;
-    std::vector<std::optional<std::string>> ahead;  // rows that have been fetched
-    std::size_t taken = 0;                          // cells of them
-  };
   absl::StatusOr<std::optional<SqlFailure>> FetchAhead(std::uint32_t rows_max);
   bool TakeAhead(CursorPage& size, SqlRows& page);
   absl::StatusOr<std::optional<SqlFailure>> RunDeferred();
@@ -146,7 +147,7 @@ class PostgresSession : public SqlSession {
   PostgresLimits limits_;
   SqlFailure failure_;          // that aborted the transaction
   std::size_t savepoints_ = 0;  // that are set
-  std::optional<Cursor> cursor_;
+  std::optional<PostgresCursor> cursor_;
   bool tables_changed_ = false;  // perhaps, in this transaction
 };
 
