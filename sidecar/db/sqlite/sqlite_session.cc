@@ -324,7 +324,7 @@ class SqliteSession : public SqlSession {
 
   void ReadAll(sqlite3_stmt* statement, SqlRows& rows) {
     for (std::size_t bytes = 0; handle_.Step(statement);) {
-      bytes += ReadRow(statement, rows);
+      bytes += ReadRow(statement, rows_bytes_max_ - bytes, rows);
       if (bytes > rows_bytes_max_) throw TooLarge();
     }
     Complete(statement, rows);
@@ -350,7 +350,7 @@ class SqliteSession : public SqlSession {
   // Into the page, or what does not fit into it kept for the next one.
   void TakeRow(CursorPage& size, SqlRows& page) {
     const std::size_t before = page.cells.size();
-    const std::size_t bytes = ReadRow(cursor_.get(), page);
+    const std::size_t bytes = ReadRow(cursor_.get(), rows_bytes_max_, page);
     if (bytes > rows_bytes_max_) throw TooLarge();
     if (size.Takes(bytes)) return;
     const auto row = page.cells.begin() + static_cast<std::ptrdiff_t>(before);

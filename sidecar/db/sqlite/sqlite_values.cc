@@ -210,15 +210,17 @@ std::optional<std::string> CellText(sqlite3_stmt* statement, int column, const s
   return blob ? absl::StrCat("\\x", absl::BytesToHexString(text)) : text;
 }
 
-std::size_t ReadRow(sqlite3_stmt* statement, SqlRows& rows) {
+std::size_t ReadRow(sqlite3_stmt* statement, std::size_t bytes_max, SqlRows& rows) {
   if (rows.columns.empty()) rows.columns = ColumnsOf(statement);
-  const std::size_t before = rows.cells.size();
+  std::size_t bytes = 0;
   int column = 0;
   for (SqlColumn& shown : rows.columns) {
     LearnType(statement, column, shown.type);
     rows.cells.push_back(CellText(statement, column++, shown.type));
+    bytes += BytesOf(SqlCells(rows.cells).last(1));
+    if (bytes > bytes_max) break;
   }
-  return BytesOf(SqlCells(rows.cells).subspan(before));
+  return bytes;
 }
 
 void Complete(sqlite3_stmt* statement, SqlRows& rows) {

@@ -32,8 +32,9 @@ void LearnType(sqlite3_stmt* statement, int column, std::string& type);
 std::optional<std::string> CellText(sqlite3_stmt* statement, int column, const std::string& type);
 
 // Appends the current row, and names the columns if it is the first: they are known behind the first step only, since
-// that is where SQLite notices that a table has changed. Returns its bytes.
-std::size_t ReadRow(sqlite3_stmt* statement, SqlRows& rows);
+// that is where SQLite notices that a table has changed. Returns its bytes. Above `bytes_max` it is not read to its
+// end.
+std::size_t ReadRow(sqlite3_stmt* statement, std::size_t bytes_max, SqlRows& rows);
 // Behind the last row: columns whose types nothing has shown are text.
 void Complete(sqlite3_stmt* statement, SqlRows& rows);
 
