@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <stdexcept>
 #include <string>
 
@@ -16,6 +17,19 @@ inline void Expect(PGconn* connection, PGresult* raw) {
   const Result result(raw, &PQclear);
   const ExecStatusType status = PQresultStatus(result.get());
   if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK) throw std::runtime_error(PQerrorMessage(connection));
+}
+
+struct Statement {
+  const char* name;
+  const char* sql;
+};
+
+// Prepares the statements; from then on what is sent travels in pipelines.
+inline void EnterPipelines(PGconn* connection, std::span<const Statement> statements) {
+  for (const Statement& one : statements) Expect(connection, PQprepare(connection, one.name, one.sql, 0, nullptr));
+  if (PQsetnonblocking(connection, 1) != 0 || PQenterPipelineMode(connection) != 1) {
+    throw std::runtime_error(PQerrorMessage(connection));
+  }
 }
 
 inline Connection Connect(const std::string& url) {

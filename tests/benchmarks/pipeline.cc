@@ -21,11 +21,7 @@ namespace {
 constexpr int kInFlight = 50;
 constexpr int kTransactionsPerWorkflow = 10;
 
-struct Step {
-  const char* name;
-  const char* sql;
-};
-constexpr std::array<Step, 4> kTransaction = {{
+constexpr std::array<Statement, 4> kTransaction = {{
     {"begin", "BEGIN ISOLATION LEVEL SERIALIZABLE"},
     {"ledger", "INSERT INTO bench.ledger (workflow, step, amount) VALUES ($1, $2, 1)"},
     {"checkpoint",
@@ -38,10 +34,7 @@ constexpr std::array<Step, 4> kTransaction = {{
 // A connection with some transactions in flight: as one ends the next is sent, until the run is over.
 class Pipe {
  public:
-  explicit Pipe(const std::string& url) : connection_(Connect(url)) {
-    for (const Step& step : kTransaction) Expect(raw(), PQprepare(raw(), step.name, step.sql, 0, nullptr));
-    if (PQsetnonblocking(raw(), 1) != 0 || PQenterPipelineMode(raw()) != 1) Fail();
-  }
+  explicit Pipe(const std::string& url) : connection_(Connect(url)) { EnterPipelines(raw(), kTransaction); }
 
   std::size_t in_flight() const { return sent_.size(); }
 

@@ -26,10 +26,6 @@ namespace {
 
 constexpr int kTransactionsPerWorkflow = 10;
 
-struct Statement {
-  const char* name;
-  const char* sql;
-};
 constexpr std::array<Statement, 5> kStatements = {{
     {"begin", "BEGIN ISOLATION LEVEL SERIALIZABLE"},
     {"read", "SELECT balance FROM bench.accounts WHERE id = $1::int4"},
@@ -84,9 +80,7 @@ class Relay {
 
   void Open(const std::string& url) {
     Pipe& pipe = connections_.emplace_back(Pipe{Connect(url), {}, {}});
-    PGconn* const raw = pipe.connection.get();
-    for (const Statement& one : kStatements) Expect(raw, PQprepare(raw, one.name, one.sql, 0, nullptr));
-    if (PQsetnonblocking(raw, 1) != 0 || PQenterPipelineMode(raw) != 1) throw std::runtime_error(PQerrorMessage(raw));
+    EnterPipelines(pipe.connection.get(), kStatements);
     free_.push_back(&pipe);
   }
 

@@ -2,7 +2,7 @@
 // those of transactions.cc, with no more of a runtime than their frames need.
 //
 //   dbos-bench-relay-load ADDRESS SECONDS     prints {"ready": true}, waits for a line, runs, and prints one JSON line:
-//                                             transactions, seconds, median_us, p99_us
+//                                             workflows (transactions), seconds, median_us, p99_us
 #include <array>
 #include <cstdlib>
 #include <iostream>
@@ -15,7 +15,7 @@
 #include "absl/synchronization/mutex.h"
 #include "dbos/v1/steps.grpc.pb.h"
 
-#include "latencies.h"
+#include "closed_loop.h"
 #include "relay_frames.h"
 
 namespace dbos::benchmarks {
@@ -35,33 +35,15 @@ class Application {
     std::thread([this] { Answers(); }).detach();
   }
 
-  // 50 callers for so long.
+  // 50 callers for so long; each of the "workflows" is one transaction.
   nlohmann::json Run(double seconds) {
-    std::vector<Latencies> times(kCallers);
-    std::vector<std::thread> callers;
-    const auto begin = Clock::now();
-    for (std::uint64_t caller = 0; caller < kCallers; ++caller) {
-      callers.emplace_back([&, caller] {
-        std::uint64_t number = 0;  // of the next request
-        while (Microseconds(Clock::now() - begin) < seconds * 1e6) {
-          const auto before = Clock::now();
-          Transact(caller, number);
-          times[caller].Add(Clock::now() - before);
-        }
-      });
-    }
-    for (std::thread& caller : callers) caller.join();
-    const double elapsed = Microseconds(Clock::now() - begin) / 1e6;
-    Latencies all;
-    for (const Latencies& one : times) all.Merge(one);
-    nlohmann::json answer = all.Summary();
-    answer["transactions"] = all.size();
-    answer["seconds"] = elapsed;
-    return answer;
+    return ClosedLoop({{"workflows", 0}, {"seconds", seconds}}, kCallers,
+                      [this](int caller) { Transact(static_cast<std::uint64_t>(caller)); });
   }
 
  private:
   struct Answered {
+    std::uint64_t asked = 0;  // requests
     std::binary_semaphore is_there{0};
     std::string cell;
   };
@@ -78,32 +60,33 @@ class Application {
     parameter.mutable_value()->set_integer(value);
   }
 
-  void Transact(std::uint64_t caller, std::uint64_t& number) {
+  void Transact(std::uint64_t caller) {
     const auto account = static_cast<std::int64_t>(caller) * kAccountStride;
-    const std::string balance = Ask(caller, number++, [&](v1::TransactRequest& read) {
+    const std::string balance = Ask(caller, [&](v1::TransactRequest& read) {
       read.mutable_begin();
       read.mutable_statement()->set_sql("SELECT balance FROM bench.accounts WHERE id = :id");
       Add(*read.mutable_statement(), "id", account);
     });
-    Ask(caller, number++, [&](v1::TransactRequest& write) {
+    Ask(caller, [&](v1::TransactRequest& write) {
       write.mutable_statement()->set_sql("UPDATE bench.accounts SET balance = :balance WHERE id = :id");
       Add(*write.mutable_statement(), "balance", std::stoll(balance) + 1);
       Add(*write.mutable_statement(), "id", account);
     });
-    Ask(caller, number++,
-        [&](v1::TransactRequest& commit) { commit.mutable_commit()->mutable_result()->set_data(balance); });
+    Ask(caller, [&](v1::TransactRequest& commit) { commit.mutable_commit()->mutable_result()->set_data(balance); });
   }
 
   template <typename Fill>
-  std::string Ask(std::uint64_t caller, std::uint64_t number, Fill fill) {
+  std::string Ask(std::uint64_t caller, Fill fill) {
+    Answered& answered = answers_.at(caller);
+    const std::uint64_t number = answered.asked++;
     writer_.Append([&](v1::ClientFrame& frame) {
       frame.mutable_transact()->set_seq(number * kCallers + caller);
       frame.mutable_transact()->set_conversation(caller);
       fill(*frame.mutable_transact()->mutable_request());
     });
     writer_.Flush();
-    answers_.at(caller).is_there.acquire();
-    return std::move(answers_.at(caller).cell);
+    answered.is_there.acquire();
+    return std::move(answered.cell);
   }
 
   void Answers() {
@@ -121,7 +104,7 @@ class Application {
       if (event != kWritten) stream_->Read(&message, kRead);
       if (event != kRead) writer_.GoOn();
     }
-    std::cerr << "dbos-bench-relay: the stream ended\n";
+    std::cerr << "dbos-bench-relay-load: the stream ended\n";
     std::_Exit(1);
   }
 

@@ -58,7 +58,7 @@ def pipelined(bench: Bench) -> dict:
 
 
 def relayed(bench: Bench) -> dict:
-    """Transactions of kind "two" through a process that only passes frames on: the most that a sidecar can do."""
+    """Transactions of kind "two" through a process that only passes frames on: the most that ours could do."""
     prepare(bench, "transactions_relay")
     directory = bench.postgres.directory_for_programs
     address = f"unix:{directory}/relay.sock"
@@ -69,9 +69,9 @@ def relayed(bench: Bench) -> dict:
             answer = metered(bench, program, {}, **pids)
     for found in (rows_of(bench, "transactions_relay", "checkpoints"),
                   bench.postgres.database("transactions_relay").number("SELECT sum(balance) FROM bench.accounts")):
-        expect("transactions_relay", "transactions", found, answer["transactions"])
-    answer["rate"] = answer["transactions"] / answer["seconds"]
-    answer["cpu_us"] = {group: 1e6 * cpu / answer["transactions"] for group, cpu in answer.pop("cpu").items()}
+        expect("transactions_relay", "transactions", found, answer["workflows"])
+    answer["rate"] = answer["workflows"] / answer["seconds"]
+    answer["cpu_us"] = {group: 1e6 * cpu / answer["workflows"] for group, cpu in answer.pop("cpu").items()}
     return answer
 
 
